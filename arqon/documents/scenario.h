@@ -1,0 +1,54 @@
+// The scenario document (schema 1): a fleet, its traffic, its SLOs and what may be tuned.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "arqon/base/result.h"
+#include "arqon/control/spec.h"
+#include "arqon/guard/guardrails.h"
+#include "arqon/serving/outcome.h"
+#include "arqon/sim/fleet.h"
+#include "arqon/space/space.h"
+#include "arqon/wire/diagnostic.h"
+#include "arqon/workload/spec.h"
+
+namespace arqon::documents {
+
+// Which way a knob protects each limit: +1 raise it, -1 lower it. Keys: ttft, tpot, gap, e2e.
+using Protective = std::map<std::string, int>;
+
+struct Scenario {
+  std::string name;
+  std::uint64_t seed = 0;
+  double duration_s = 3600;
+  std::string measure = "bad_share";     // bad_share | cost | good_tokens | latency
+  bool gain_expected = true;             // false: a no-harm scenario
+  std::string target_engine = "simulated";
+  control::Mode mode = control::Mode::kAuto;
+  sim::FleetSpec fleet;
+  std::vector<workload::Spec> workloads; // "workload" is one object or a list of them
+  std::vector<serving::Slo> classes;     // document order
+  Space knobs{{}};                       // document order; addresses "pool.knob" or "pool/N.knob"
+  std::vector<Protective> protective;    // one per knob
+  guard::Guardrails guardrails;
+  control::WindowSpec window;
+  std::optional<std::uint64_t> budget;   // proposals allowed; absent = unlimited
+  std::filesystem::path folder;          // where relative trace paths start
+};
+
+// All errors at once, in document order; never partly applied. `file` names the document in
+// diagnostics. Bounded: 8 MiB, depth 64.
+tl::expected<Scenario, wire::Diagnostics> parse_scenario(std::string_view text,
+                                                         const std::filesystem::path& file);
+// The effective document with every default filled in, canonical key order.
+std::string to_json(const Scenario& scenario);
+// Key of stored baselines: a hash of the canonical document without name and seed.
+std::string scenario_hash(const Scenario& scenario);
+
+}  // namespace arqon::documents

@@ -1,0 +1,57 @@
+// Ask/tell optimiser, batch and online, over one history. Deterministic: the same config and the
+// same ordered results give the same proposals in every process.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "arqon/base/result.h"
+#include "arqon/solver/strategy.h"
+#include "arqon/solver/study.h"
+
+namespace arqon::solver {
+
+struct Recommendation {
+  Config params;
+  Prediction prediction;
+};
+
+// Single-threaded. Both modes share one history and one budget.
+class Solver {
+ public:
+  // kInvalidConfig when the config is inconsistent or names an unknown strategy.
+  static Result<Solver> create(StudyConfig config);
+
+  // Up to `count` points to evaluate at once; fewer, or none, near the end of the budget.
+  std::vector<Config> ask(std::size_t count = 1);
+  // One point, or nothing once the budget is used. O(1): the decision was made at the last result.
+  std::optional<Config> ask_one();
+
+  // Takes all trials or none: kInvalidConfig names the first trial that breaks its contract
+  // (params outside the space, NaN, `value` beside an objective, a missing metric).
+  Status tell(std::vector<Trial> trials);
+  // As tell; the name of the online loop. Points nobody asked for are free.
+  Status seed(std::vector<Trial> trials) { return tell(std::move(trials)); }
+
+  // Recommended setting by posterior and margin, never the luckiest measurement.
+  std::optional<Recommendation> best() const;
+  Prediction predict(const Config& params) const;
+  std::span<const Trial> history() const { return history_; }
+  const StudyConfig& config() const { return config_; }
+
+ private:
+  Solver(StudyConfig config, Strategy strategy);
+  View view() const;
+
+  StudyConfig config_;
+  Strategy strategy_;
+  Rng rng_;
+  std::vector<Trial> history_;
+  std::vector<Config> pending_;
+  std::uint64_t handed_out_ = 0;
+  std::optional<Config> next_;   // computed when a result arrives
+};
+
+}  // namespace arqon::solver

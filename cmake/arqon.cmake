@@ -1,0 +1,75 @@
+# The three kinds of target this project has: a module's library, its tests, its benches.
+add_library(arqon_options INTERFACE)
+target_compile_options(arqon_options INTERFACE
+  -Wall -Wextra -Wno-missing-field-initializers -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-style-cast -Wcast-qual
+  -Wformat=2 -Woverloaded-virtual -Wnon-virtual-dtor -Wdouble-promotion
+  # Fused multiply-add would make decisions depend on the machine and the optimisation level.
+  -ffp-contract=off
+  $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond -Wuseless-cast>
+  $<$<BOOL:${ARQON_WERROR}>:-Werror>)
+target_include_directories(arqon_options INTERFACE ${CMAKE_SOURCE_DIR})
+
+# arqon_library(NAME SOURCES a.cc ... DEPS arqon::base ... [PRIVATE_DEPS ...])
+# Makes static library arqon_NAME with the alias arqon::NAME.
+function(arqon_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  if(ARG_SOURCES)
+    add_library(arqon_${name} STATIC ${ARG_SOURCES})
+    target_link_libraries(arqon_${name} PUBLIC ${ARG_DEPS} PRIVATE arqon_options ${ARG_PRIVATE_DEPS})
+    target_include_directories(arqon_${name} PUBLIC ${CMAKE_SOURCE_DIR})
+  else()
+    add_library(arqon_${name} INTERFACE)
+    target_link_libraries(arqon_${name} INTERFACE ${ARG_DEPS})
+    target_include_directories(arqon_${name} INTERFACE ${CMAKE_SOURCE_DIR})
+  endif()
+  add_library(arqon::${name} ALIAS arqon_${name})
+endfunction()
+
+# arqon_test(NAME SOURCES a_test.cc ... DEPS arqon::x ... [LABEL unit])
+# One gtest binary; ctest sees it as one test, shuffled with a fixed seed.
+function(arqon_test name)
+  if(NOT ARQON_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE arqon_options ${ARG_DEPS} GTest::gtest_main rapidcheck
+    rapidcheck_gtest)
+  target_compile_definitions(${name} PRIVATE ARQON_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  add_test(NAME ${name} COMMAND ${name} --gtest_shuffle --gtest_random_seed=1)
+  if(NOT ARG_LABEL)
+    set(ARG_LABEL unit)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 600)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# arqon_bench(NAME SOURCES a_bench.cc ... DEPS arqon::x ...)
+function(arqon_bench name)
+  if(NOT ARQON_BENCH)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE arqon_options ${ARG_DEPS} benchmark::benchmark_main)
+  target_compile_definitions(${name} PRIVATE ARQON_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  set_property(GLOBAL APPEND PROPERTY ARQON_BENCHES ${name})
+endfunction()
+
+# arqon_fuzz(NAME SOURCE a_fuzz.cc CORPUS dir DEPS ...): the source defines LLVMFuzzerTestOneInput.
+# With ARQON_FUZZ it is a libFuzzer binary; in every build a replay binary runs the corpus in ctest.
+function(arqon_fuzz name)
+  cmake_parse_arguments(ARG "" "SOURCE;CORPUS" "DEPS" ${ARGN})
+  if(ARQON_FUZZ)
+    add_executable(${name} ${ARG_SOURCE})
+    target_link_libraries(${name} PRIVATE arqon_options ${ARG_DEPS} -fsanitize=fuzzer)
+  endif()
+  if(ARQON_TESTS)
+    add_executable(${name}_replay ${ARG_SOURCE} ${CMAKE_SOURCE_DIR}/arqon/testing/fuzz_replay_main.cc)
+    target_link_libraries(${name}_replay PRIVATE arqon_options ${ARG_DEPS})
+    add_test(NAME ${name}_replay COMMAND ${name}_replay ${CMAKE_SOURCE_DIR}/tests/corpora/${ARG_CORPUS})
+    set_tests_properties(${name}_replay PROPERTIES LABELS fuzz_smoke TIMEOUT 120)
+  endif()
+endfunction()
