@@ -72,6 +72,16 @@ std::vector<double> quality_weights(const std::vector<double>& losses) {
   return weights;
 }
 
+double spread_of_better(std::span<const Labelled> data) {
+  std::vector<double> losses;
+  for (const Labelled& d : data) {
+    if (useful(d)) losses.push_back(*d.loss);
+  }
+  std::sort(losses.begin(), losses.end());
+  const double spread = losses.empty() ? 0 : losses[losses.size() / 2] - losses.front();
+  return spread > 0 ? spread : 1;
+}
+
 LeastSquares fit_loss(const Basis& basis, std::span<const Labelled> data, bool log) {
   std::vector<Point> points;
   std::vector<double> values;
@@ -109,12 +119,16 @@ Probit fit_score(const Basis& basis, std::span<const Labelled> data) {
 Border::Border(const Encoding& encoding, std::span<const Labelled> data, Point center)
     : center_(std::move(center)),
       reach_(loss_scale(encoding, data, center_)),
+      score_scale_(score_scale(encoding, data, center_)),
+      loss_unit_(1),
       log_(all_positive(data)),
       loss_basis_(encoding, center_, reach_, bumps(encoding, data, center_, reach_, true)),
-      score_basis_(encoding, center_, score_scale(encoding, data, center_),
-                   bumps(encoding, data, center_, score_scale(encoding, data, center_), false)),
+      score_basis_(encoding, center_, score_scale_,
+                   bumps(encoding, data, center_, score_scale_, false)),
       loss_(fit_loss(loss_basis_, data, log_)),
-      probit_(fit_score(score_basis_, data)) {}
+      probit_(fit_score(score_basis_, data)) {
+  if (!log_) loss_unit_ = spread_of_better(data);
+}
 
 Estimate Border::loss(std::span<const double> at) const {
   return loss_.at(loss_basis_, loss_basis_(at));

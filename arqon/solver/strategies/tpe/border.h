@@ -32,13 +32,21 @@ class Border {
   double score(std::span<const double> at) const;
   // All of it, the loss in its own units.
   Prediction predict(std::span<const double> at) const;
+  // What loss differences are measured in: 1 in ln, else the spread of the better losses.
+  double loss_unit() const { return loss_unit_; }
   // How far from the centre the models may be asked.
   double reach() const { return reach_; }
+  // How far the border itself is known from data.
+  double border_reach() const { return kTrusted * score_scale_; }
   const Point& center() const { return center_; }
 
  private:
+  static constexpr double kTrusted = 0.6;  // share of the margin model's neighbourhood
+
   Point center_;
   double reach_;
+  double score_scale_;
+  double loss_unit_;
   bool log_;                 // losses are positive: modelled in ln
   Basis loss_basis_;
   Basis score_basis_;

@@ -9,6 +9,7 @@
 #include "arqon/solver/model_free.h"
 #include "arqon/solver/sampling.h"
 #include "arqon/solver/strategies/tpe/border.h"
+#include "arqon/solver/strategies/tpe/border_search.h"
 #include "arqon/solver/strategies/tpe/grain.h"
 #include "arqon/solver/strategies/tpe/parzen.h"
 
@@ -20,11 +21,12 @@ constexpr std::size_t kSearchCandidates = 48;
 constexpr std::size_t kGoodMax = 25;
 constexpr double kGoodShare = 0.1;
 constexpr std::size_t kFlatWeights = 25;   // the newest points count in full
-constexpr std::size_t kBorderRounds = 3;
-constexpr std::size_t kBorderCandidates = 64;
-// Normal scores of P(allowed): what is exploited (97.9 %) and what is probed (69 %).
-constexpr double kSafeScore = 2.2;
-constexpr double kProbeScore = 0.8;
+// What is exploited: a normal score of P(allowed), 1.95 means 97.4 %.
+constexpr double kSafeScore = 1.95;
+// Where the border is sharpened: this many units of noise inside it (79 % allowed).
+constexpr double kProbeMargin = 0.8;
+// A promised gain of 1 % in loss is worth a probe every kProbeThinning / 0.01 * turn turns.
+constexpr double kProbeThinning = 0.00035;
 constexpr std::size_t kSettling = 48;
 
 // Weights of TPE: the oldest fade so that early random points do not hold the density up.
@@ -85,11 +87,15 @@ Split split(const Encoding& encoding, std::span<const Labelled> data,
           Parzen(encoding, std::move(bad), std::move(bad_weights))};
 }
 
-// Probes after the settling phase: each waits an eighth longer, so they thin out as 8 ln(turn).
-bool is_probe_turn(std::size_t turn) {
-  std::size_t at = kSettling;
-  while (at < turn) at += at / 8;
-  return at == turn;
+// After the settling phase most turns exploit. How often a turn probes instead depends on what
+// there is to win and thins out with time, as the price of a probe does not fall.
+Point decide_settled(const BorderSearch& at_border, std::size_t turn, Rng& rng) {
+  const Point safe = at_border.cheapest({.score_min = kSafeScore}, rng);
+  const Promise promise = at_border.promise(safe, kSafeScore, rng);
+  const double spacing = std::max(
+      2.0, kProbeThinning * static_cast<double>(turn) / std::max(promise.gain, 1e-6));
+  if (rng.uniform() * spacing >= 1) return safe;
+  return at_border.sharpen(promise.at, kProbeMargin, rng);
 }
 
 }  // namespace
@@ -160,91 +166,6 @@ Config search(const View& view, const Encoding& encoding, std::span<const Labell
   return best.empty() ? random_point(view.config.space, rng) : best;
 }
 
-// What a decision at the border looks for.
-struct Wish {
-  double score_min;       // least normal score of P(allowed)
-  bool sure;              // with the border's own uncertainty; else as if `border_optimism` ...
-  double border_optimism; // ... standard deviations further out were known
-  double loss_optimism;   // standard deviations by which the loss may be less (negative: more)
-  double reach;           // how far from the centre
-};
-
-// The point with the least loss among those that reach the score; else the surest point.
-class BorderSearch {
- public:
-  BorderSearch(const Encoding& encoding, const Space& space, const Border& border,
-               std::span<const Grain> grains, Wish wish)
-      : encoding_(encoding), space_(space), border_(border), grains_(grains), wish_(wish) {}
-
-  void consider(const Point& raw) {
-    const Point at = acting_point(encoding_, space_, grains_,
-                                  encoding_.encode(space_, encoding_.decode(space_, raw)));
-    const double score = wish_.sure ? border_.score(at) : optimistic(border_.margin(at));
-    const Estimate loss = border_.loss(at);
-    const bool allowed = score >= wish_.score_min;
-    const double key = allowed ? loss.mean - wish_.loss_optimism * std::sqrt(loss.variance)
-                               : -score;
-    if (best_.empty() || (allowed && !best_allowed_) || (allowed == best_allowed_ && key < key_)) {
-      best_ = at;
-      best_allowed_ = allowed;
-      key_ = key;
-    }
-  }
-
-  // Gaussian moves about the best so far, a few coordinates at a time, never beyond reach.
-  void refine(double width, std::size_t count, Rng& rng) {
-    const Point from = best_;
-    for (std::size_t i = 0; i < count; ++i) {
-      Point raw = from;
-      for (std::size_t j = 0; j < raw.size(); ++j) move(raw[j], j, width, rng);
-      consider(raw);
-    }
-  }
-
-  const Point& best() const { return best_; }
-
- private:
-  double optimistic(const Estimate& margin) const {
-    return margin.mean + wish_.border_optimism * std::sqrt(margin.variance);
-  }
-  void move(double& u, std::size_t j, double width, Rng& rng) const {
-    const double which = rng.uniform();
-    const double step = width * rng.normal();
-    const Coordinate& c = encoding_[j];
-    if (c.geometry == Geometry::kCategory) {
-      if (which < 0.1) u = std::floor(which * 10 * static_cast<double>(c.choices));
-      return;
-    }
-    if (which > 0.7) return;
-    const double center = border_.center()[j];
-    u = center + std::clamp(encoding_.difference(j, center, u + step), -wish_.reach, wish_.reach);
-  }
-
-  const Encoding& encoding_;
-  const Space& space_;
-  const Border& border_;
-  std::span<const Grain> grains_;
-  Wish wish_;
-  Point best_;
-  bool best_allowed_ = false;
-  double key_ = 0;
-};
-
-Point best_at_border(const Encoding& encoding, const Space& space, const Border& border,
-                     std::span<const Grain> grains, std::span<const Labelled> data,
-                     const Wish& wish, Rng& rng) {
-  BorderSearch search(encoding, space, border, grains, wish);
-  search.consider(border.center());
-  for (const Labelled& d : data) {
-    if (d.loss && encoding.distance(d.at, border.center()) <= wish.reach) search.consider(d.at);
-  }
-  double width = wish.reach / 2;
-  for (std::size_t round = 0; round < kBorderRounds; ++round, width /= 4) {
-    search.refine(width, kBorderCandidates, rng);
-  }
-  return search.best();
-}
-
 }  // namespace
 
 Config TpeStrategy::decide(const View& view, std::span<const Config> also_pending,
@@ -270,31 +191,11 @@ Config TpeStrategy::decide(const View& view, std::span<const Config> also_pendin
   const std::vector<Grain> grains = find_grains(encoding_, space, data, *center);
   for (Labelled& d : data) d.at = acting_point(encoding_, space, grains, d.at);
   const Border border(encoding_, data, acting_point(encoding_, space, grains, *center));
-  const auto best_for = [&](const Wish& wish, std::uint64_t stream) {
-    Rng own = rng.stream(stream);
-    return best_at_border(encoding_, space, border, grains, data, wish, own);
-  };
-  const Wish safe{.score_min = kSafeScore, .sure = true, .border_optimism = 0,
-                  .loss_optimism = -0.5, .reach = border.reach()};
-  const Wish known{.score_min = kSafeScore, .sure = false, .border_optimism = 0,
-                   .loss_optimism = -0.5, .reach = border.reach()};
-  const Wish sharpen{.score_min = kProbeScore, .sure = false, .border_optimism = 0,
-                     .loss_optimism = 0, .reach = border.reach()};
-  const Wish explore{.score_min = 0.3, .sure = false, .border_optimism = 1, .loss_optimism = 1,
-                     .reach = 1};
-  Point chosen;
-  if (turn < kSettling) {
-    chosen = best_for(turn % 4 == 2 ? explore : sharpen, 0);
-  } else if (is_probe_turn(turn)) {
-    chosen = best_for(turn % 2 == 0 ? explore : sharpen, 0);
-  } else {
-    chosen = best_for(safe, 0);
-    if (turn % 2 == 0) {
-      const Point plain = best_for(known, 1);
-      const double price = border.loss(chosen).mean - border.loss(plain).mean;
-      if (price > 0.0004 * static_cast<double>(turn)) chosen = best_for(sharpen, 2);
-    }
-  }
+  const BorderSearch at_border(encoding_, space, border, grains, data);
+  const Point chosen = turn < kSettling
+                           ? (turn % 4 == 2 ? at_border.most_promising(rng)
+                                            : at_border.cheapest({.margin_min = kProbeMargin}, rng))
+                           : decide_settled(at_border, turn, rng);
   return middle_of_grain(space, encoding_, grains, encoding_.decode(space, chosen));
 }
 
@@ -316,9 +217,8 @@ std::optional<Config> TpeStrategy::best(const View& view) const {
   for (Labelled& d : data) d.at = acting_point(encoding_, space, grains, d.at);
   const Border border(encoding_, data, acting_point(encoding_, space, grains, *center));
   Rng rng = Rng(view.config.seed).stream("best");
-  const Wish wish{.score_min = kSafeScore, .sure = true, .border_optimism = 0,
-                  .loss_optimism = -0.5, .reach = border.reach()};
-  const Point chosen = best_at_border(encoding_, space, border, grains, data, wish, rng);
+  const BorderSearch at_border(encoding_, space, border, grains, data);
+  const Point chosen = at_border.cheapest({.score_min = kSafeScore}, rng);
   return middle_of_grain(space, encoding_, grains, encoding_.decode(space, chosen));
 }
 
