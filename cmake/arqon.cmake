@@ -1,7 +1,8 @@
 # The three kinds of target this project has: a module's library, its tests, its benches.
 add_library(arqon_options INTERFACE)
 target_compile_options(arqon_options INTERFACE
-  -Wall -Wextra -Wno-missing-field-initializers -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-style-cast -Wcast-qual
+  -Wall -Wextra -Wno-missing-field-initializers -Wpedantic -Wconversion -Wsign-conversion -Wshadow
+  -Wold-style-cast -Wcast-qual
   -Wformat=2 -Woverloaded-virtual -Wnon-virtual-dtor -Wdouble-promotion
   # Fused multiply-add would make decisions depend on the machine and the optimisation level.
   -ffp-contract=off
@@ -15,7 +16,8 @@ function(arqon_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
   if(ARG_SOURCES)
     add_library(arqon_${name} STATIC ${ARG_SOURCES})
-    target_link_libraries(arqon_${name} PUBLIC ${ARG_DEPS} PRIVATE arqon_options ${ARG_PRIVATE_DEPS})
+    target_link_libraries(arqon_${name} PUBLIC ${ARG_DEPS}
+      PRIVATE arqon_options ${ARG_PRIVATE_DEPS})
     target_include_directories(arqon_${name} PUBLIC ${CMAKE_SOURCE_DIR})
   else()
     add_library(arqon_${name} INTERFACE)
@@ -67,9 +69,11 @@ function(arqon_fuzz name)
     target_link_libraries(${name} PRIVATE arqon_options ${ARG_DEPS} -fsanitize=fuzzer)
   endif()
   if(ARQON_TESTS)
-    add_executable(${name}_replay ${ARG_SOURCE} ${CMAKE_SOURCE_DIR}/arqon/testing/fuzz_replay_main.cc)
+    add_executable(${name}_replay ${ARG_SOURCE}
+      ${CMAKE_SOURCE_DIR}/arqon/testing/fuzz_replay_main.cc)
     target_link_libraries(${name}_replay PRIVATE arqon_options ${ARG_DEPS})
-    add_test(NAME ${name}_replay COMMAND ${name}_replay ${CMAKE_SOURCE_DIR}/tests/corpora/${ARG_CORPUS})
+    add_test(NAME ${name}_replay
+      COMMAND ${name}_replay ${CMAKE_SOURCE_DIR}/tests/corpora/${ARG_CORPUS})
     set_tests_properties(${name}_replay PROPERTIES LABELS fuzz_smoke TIMEOUT 120)
   endif()
 endfunction()
