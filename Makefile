@@ -35,10 +35,10 @@ bench-live:  ## the demo with yesterday, hindsight and oracle searched anew; lon
 python:  ## the Python package arqonhpo into .venv
 	@$(SETUP) python
 
-fuzz:  ## every parser fuzzed for FUZZ_SECONDS (60) each
-	@$(SETUP) core fuzz
+fuzz:  ## every parser under libFuzzer, a minute each
+	@$(SETUP) fuzz
 	@tools/build fuzz
-	@tools/run_fuzz
+	@ctest --preset fuzz -j $(JOBS)
 
 tidy:  ## house rules: who includes whom, banned calls, sizes
 	@tools/tidy

@@ -61,19 +61,25 @@ function(arqon_bench name)
 endfunction()
 
 # arqon_fuzz(NAME SOURCE a_fuzz.cc CORPUS dir DEPS ...): the source defines LLVMFuzzerTestOneInput.
-# With ARQON_FUZZ it is a libFuzzer binary; in every build a replay binary runs the corpus in ctest.
+# With ARQON_FUZZ it is a libFuzzer binary that ctest runs for ARQON_FUZZ_SECONDS, finds kept in the
+# build tree; with ARQON_TESTS a replay binary runs the corpus tests/corpora/DIR.
 function(arqon_fuzz name)
   cmake_parse_arguments(ARG "" "SOURCE;CORPUS" "DEPS" ${ARGN})
+  set(corpus ${CMAKE_SOURCE_DIR}/tests/corpora/${ARG_CORPUS})
   if(ARQON_FUZZ)
     add_executable(${name} ${ARG_SOURCE})
     target_link_libraries(${name} PRIVATE arqon_options ${ARG_DEPS} -fsanitize=fuzzer)
+    set(found ${CMAKE_BINARY_DIR}/corpora/${ARG_CORPUS})
+    file(MAKE_DIRECTORY ${found})
+    add_test(NAME ${name}
+      COMMAND ${name} -max_total_time=${ARQON_FUZZ_SECONDS} -print_final_stats=1 ${found} ${corpus})
+    set_tests_properties(${name} PROPERTIES LABELS fuzz)
   endif()
   if(ARQON_TESTS)
     add_executable(${name}_replay ${ARG_SOURCE}
       ${CMAKE_SOURCE_DIR}/arqon/testing/fuzz_replay_main.cc)
     target_link_libraries(${name}_replay PRIVATE arqon_options ${ARG_DEPS})
-    add_test(NAME ${name}_replay
-      COMMAND ${name}_replay ${CMAKE_SOURCE_DIR}/tests/corpora/${ARG_CORPUS})
+    add_test(NAME ${name}_replay COMMAND ${name}_replay ${corpus})
     set_tests_properties(${name}_replay PROPERTIES LABELS fuzz_smoke TIMEOUT 120)
   endif()
 endfunction()
