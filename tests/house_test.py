@@ -52,8 +52,8 @@ class Setup(unittest.TestCase):
 
     def run_setup(self, *arguments, uid=0):
         self.stand_in("id", f"echo {uid}")
-        return subprocess.run([self.tree / "tools/setup", *arguments], capture_output=True, text=True,
-                              env={"PATH": str(self.bin)}, check=False)  # fmt: skip
+        return subprocess.run([self.tree / "tools/setup", *arguments], capture_output=True,
+                              text=True, env={"PATH": str(self.bin)}, check=False)
 
     def test_says_and_does_nothing_when_all_is_there(self):
         self.installed()
@@ -113,7 +113,7 @@ class Counting(unittest.TestCase):
 
     def test_passed_failed_and_skipped_are_told_apart(self):
         count = self.count('<testcase status="run"/><testcase/><testcase><failure/></testcase>'
-                           '<testcase><error/></testcase><testcase><skipped/></testcase>', 1)  # fmt: skip
+                           '<testcase><error/></testcase><testcase><skipped/></testcase>', 1)
         self.assertEqual((count.passed, count.failed, count.skipped), (2, 2, 1))
 
     def test_no_test_is_a_problem(self):
@@ -136,14 +136,15 @@ class Promises(unittest.TestCase):
         targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
         documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / ".ci/run"]
         for document in documents:
-            for target in re.findall(r"(?:`|^)make ([a-z-]+)\b", document.read_text(), re.MULTILINE):
+            text = document.read_text()
+            for target in re.findall(r"(?:`|^)make ([a-z-]+)\b", text, re.MULTILINE):
                 self.assertIn(target, targets, document.name)
 
     def test_help_lists_every_target(self):
         makefile = (ROOT / "Makefile").read_text()
         targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
         output = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True,
-                                env={**os.environ, "MAKEFLAGS": ""}, check=True).stdout  # fmt: skip
+                                env={**os.environ, "MAKEFLAGS": ""}, check=True).stdout
         self.assertEqual(set(re.findall(r"make ([a-z-]+)", output)), targets)
 
     def test_links_between_documents_lead_somewhere(self):

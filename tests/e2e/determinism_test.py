@@ -28,9 +28,10 @@ def short_scenario(folder):
 
 def decisions(binary, scenario, state):
     """The decision records one run leaves, as bytes."""
-    command = [binary, "tune", scenario, "--seed", SEED, "--state", state, "--out", state / "out", "--json"]
+    command = [binary, "tune", scenario, "--seed", SEED, "--state", state, "--out", state / "out",
+               "--json"]
     result = subprocess.run([str(part) for part in command], cwd=state.parent, check=False,
-                            capture_output=True, text=True, stdin=subprocess.DEVNULL)  # fmt: skip
+                            capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if result.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))}\nexit code {result.returncode}\n{result.stderr}")
     changes = json.loads(result.stdout)["runs"][0]["changes"]
@@ -55,7 +56,7 @@ def main():
         scenario = short_scenario(folder)
         once, changes = decisions(release, scenario, folder / "once")
         runs = {"a second run": decisions(release, scenario, folder / "twice"),
-                "the -O0 build": decisions(debug, scenario, folder / "debug")}  # fmt: skip
+                "the -O0 build": decisions(debug, scenario, folder / "debug")}
     if not once or not any(change["state"] == "applied" for change in changes):
         sys.exit("the run decided nothing, so nothing was compared")
     for what, (records, other_changes) in runs.items():

@@ -21,7 +21,7 @@ PRESENT = ("build", "scenarios", "examples", "python", "docs", "tools", ".venv",
 
 def blocks(document, language):
     """The fenced blocks of `document` that are to run."""
-    mark = language if document.name == "README.md" and document.parent == ROOT else f"{language} run"
+    mark = language if document == ROOT / "README.md" else f"{language} run"
     pattern = rf"^```{mark}\n(.*?)^```"
     return re.findall(pattern, document.read_text(), re.MULTILINE | re.DOTALL)
 
@@ -29,10 +29,10 @@ def blocks(document, language):
 def run(what, command, folder, text):
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8"}
     result = subprocess.run(command, cwd=folder, input=text, env=environment, check=False,
-                            capture_output=True, text=True)  # fmt: skip
+                            capture_output=True, text=True)
     if result.returncode != 0:
-        sys.exit(f"{what}: exit code {result.returncode}\n{text}\n--- stdout\n{result.stdout[-2000:]}"
-                 f"\n--- stderr\n{result.stderr[-4000:]}")  # fmt: skip
+        sys.exit(f"{what}: exit code {result.returncode}\n{text}\n"
+                 f"--- stdout\n{result.stdout[-2000:]}\n--- stderr\n{result.stderr[-4000:]}")
     return result
 
 
@@ -46,7 +46,7 @@ def reader_folder(name):
 
 def run_shell(document, folder):
     lines = [line for block in blocks(document, "sh") for line in block.splitlines()
-             if line.strip() and not LEFT_OUT.match(line)]  # fmt: skip
+             if line.strip() and not LEFT_OUT.match(line)]
     if lines:
         run(document.name, ["bash", "-euxo", "pipefail", "-s"], folder, "\n".join(lines) + "\n")
     return sum(not line.lstrip().startswith("#") for line in lines)
@@ -72,7 +72,7 @@ def main():
             commands += run_shell(document, folder)
             examples += run_python(document, folder)
     if commands < 3 or examples < 1:
-        sys.exit(f"only {commands} commands and {examples} examples found: the README lost its blocks")
+        sys.exit(f"only {commands} commands and {examples} examples: the README lost its blocks")
     print(f"{commands} commands and {examples} examples work")
 
 
