@@ -27,19 +27,19 @@ struct Scenario {
   std::string name;
   std::uint64_t seed = 0;
   double duration_s = 3600;
-  std::string measure = "bad_share";     // bad_share | cost | good_tokens | latency
-  bool gain_expected = true;             // false: a no-harm scenario
+  std::string measure = "bad_share";  // bad_share | cost | good_tokens | latency
+  bool gain_expected = true;          // false: a no-harm scenario
   std::string target_engine = "simulated";
   control::Mode mode = control::Mode::kAuto;
   sim::FleetSpec fleet;
-  std::vector<workload::Spec> workloads; // "workload" is one object or a list of them
-  std::vector<serving::Slo> classes;     // document order
-  Space knobs{{}};                       // document order; addresses "pool.knob" or "pool/N.knob"
-  std::vector<Protective> protective;    // one per knob
+  std::vector<workload::Spec> workloads;  // "workload" is one object or a list of them
+  std::vector<serving::Slo> classes;      // document order
+  Space knobs{{}};                        // document order; addresses "pool.knob" or "pool/N.knob"
+  std::vector<Protective> protective;     // one per knob
   guard::Guardrails guardrails;
   control::WindowSpec window;
-  std::optional<std::uint64_t> budget;   // proposals allowed; absent = unlimited
-  std::filesystem::path folder;          // where relative trace paths start
+  std::optional<std::uint64_t> budget;  // proposals allowed; absent = unlimited
+  std::filesystem::path folder;         // where relative trace paths start
 };
 
 // All errors at once, in document order; never partly applied. `file` names the document in

@@ -44,6 +44,9 @@ class Solver {
  private:
   Solver(StudyConfig config, Strategy strategy);
   View view() const;
+  // The next point to hand out, or nothing when the budget or the space is used up.
+  std::optional<Config> decide();
+  Config hand_out(Config point);
 
   StudyConfig config_;
   Strategy strategy_;

@@ -1,0 +1,47 @@
+// The fast lane: protective moves inside the envelope that experiments have confirmed.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "arqon/control/evidence.h"
+#include "arqon/control/loop_options.h"
+#include "arqon/guard/guardrails.h"
+#include "arqon/space/space.h"
+
+namespace arqon::control {
+
+struct ReflexMove {
+  Config target;
+  std::size_t knob = 0;
+  std::string why;
+};
+
+// Not thread-safe.
+class Reflex {
+ public:
+  Reflex(Space space, std::vector<guard::Limits> limits, std::vector<Protective> protective,
+         const Config& baseline);
+
+  // A confirmed setting widens the envelope to include it.
+  void widen(const Config& confirmed);
+  const Config& low() const { return low_; }
+  const Config& high() const { return high_; }
+
+  // One step of one knob, in the direction that protects the limit which the last seconds broke;
+  // nothing when no limit is broken, the envelope is spent, or the last move is still settling.
+  std::optional<ReflexMove> move(const Config& in_force, const Evidence& evidence, TimePoint now);
+  // The outcome of the last move; one that did not help makes the lane wait longer each time.
+  void helped(bool yes, TimePoint now);
+
+ private:
+  Space space_;
+  std::vector<guard::Limits> limits_;
+  std::vector<Protective> protective_;
+  Config low_, high_;
+  TimePoint quiet_until_{};
+  Duration pause_;
+};
+
+}  // namespace arqon::control

@@ -1,0 +1,50 @@
+// The neighbourhood of a good setting near the border of what is allowed.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "arqon/base/rng.h"
+#include "arqon/solver/encoding.h"
+#include "arqon/solver/strategies/tpe/response.h"
+
+namespace arqon::solver {
+
+// An observation after judgement: `loss` only when it measures the objective.
+struct Labelled {
+  Point at;
+  std::optional<double> loss;
+  double allowed = 1;
+};
+
+// Both local models around one centre. Built per decision; immutable.
+class Border {
+ public:
+  Border(const Encoding& encoding, std::span<const Labelled> data, Point center);
+
+  // Loss in the study's units: mean and variance.
+  Estimate loss(std::span<const double> at) const;
+  // Normal score of P(allowed): 2 means 97.7 %.
+  double score(std::span<const double> at) const;
+  // Spread of the border's own position in units of the noise that blurs it.
+  double score_sd(std::span<const double> at) const;
+  // How far from the centre the models may be asked.
+  double reach() const { return reach_; }
+  const Point& center() const { return center_; }
+
+ private:
+  Point center_;
+  double reach_;
+  bool log_;                 // losses are positive: modelled in ln
+  Basis loss_basis_;
+  Basis score_basis_;
+  LeastSquares loss_;
+  Probit probit_;
+};
+
+// The observation to build the models around: the smallest loss among those whose neighbourhood
+// says allowed. Nothing when no observation was allowed.
+std::optional<Point> border_center(const Encoding& encoding, std::span<const Labelled> data);
+
+}  // namespace arqon::solver

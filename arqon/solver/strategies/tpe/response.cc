@@ -1,0 +1,241 @@
+#include "arqon/solver/strategies/tpe/response.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "arqon/base/assert.h"
+
+namespace arqon::solver {
+namespace {
+
+constexpr double kSqrtHalf = 0.70710678118654752440;
+constexpr double kInvSqrtTwoPi = 0.39894228040143267794;
+// Prior standard deviations. Regression: in units of the values' own spread. Probit: in units of
+// the noise that blurs the border, so 10 means that crossing the neighbourhood moves far through it.
+constexpr double kSlopePrior = 10;
+constexpr double kBendPrior = 5;
+constexpr double kProbitSlopePrior = 12;
+constexpr double kProbitBendPrior = 4;
+constexpr double kRelativeNoiseMin = 1e-3;
+constexpr int kNewtonSteps = 25;
+
+// phi(x) / Phi(x), stable far into the lower tail.
+double mills(double x) {
+  if (x < -25) return -x + 1 / x;  // asymptotic; next term is below 1e-4 of it
+  return kInvSqrtTwoPi * std::exp(-0.5 * x * x) / normal_cdf(x);
+}
+
+double log_cdf(double x) {
+  if (x < -25) return -0.5 * x * x - std::log(-x) - 0.91893853320467274178;
+  return std::log(normal_cdf(x));
+}
+
+struct Rows {
+  std::vector<std::vector<double>> features;
+  std::vector<double> weights;
+  std::vector<double> values;
+};
+
+Rows local_rows(const Basis& basis, std::span<const Point> points, std::span<const double> values) {
+  ARQON_ASSERT(points.size() == values.size());
+  Rows rows;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const double w = basis.weight(points[i]);
+    if (w <= 0) continue;
+    rows.features.push_back(basis(points[i]));
+    rows.weights.push_back(w);
+    rows.values.push_back(values[i]);
+  }
+  return rows;
+}
+
+// matrix += weight * f f', lower triangle.
+void add_outer(std::vector<double>& matrix, const std::vector<double>& f, double weight) {
+  const std::size_t n = f.size();
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j <= i; ++j) matrix[i * n + j] += weight * f[i] * f[j];
+  }
+}
+
+double dot(std::span<const double> a, std::span<const double> b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+}  // namespace
+
+double normal_cdf(double x) { return 0.5 * std::erfc(-x * kSqrtHalf); }
+
+Basis::Basis(const Encoding& encoding, Point center, double scale)
+    : encoding_(&encoding), center_(std::move(center)), scale_(scale) {
+  ARQON_ASSERT(scale > 0 && center_.size() == encoding.dims());
+  for (std::size_t i = 0; i < encoding.dims(); ++i) {
+    if (encoding[i].geometry == Geometry::kCategory) {
+      slopes_ += encoding[i].choices - 1;
+    } else {
+      smooth_.push_back(i);
+      slopes_ += 1;
+    }
+  }
+  const std::size_t m = smooth_.size();
+  size_ = 1 + slopes_ + m + (m <= kCrossMax ? m * (m - (m > 0 ? 1 : 0)) / 2 : 0);
+}
+
+std::vector<double> Basis::operator()(std::span<const double> at) const {
+  std::vector<double> f{1.0};
+  f.reserve(size_);
+  std::vector<double> z;
+  for (std::size_t i = 0; i < encoding_->dims(); ++i) {
+    if ((*encoding_)[i].geometry != Geometry::kCategory) {
+      z.push_back(encoding_->difference(i, center_[i], at[i]) / scale_);
+      f.push_back(z.back());
+      continue;
+    }
+    for (std::size_t choice = 0; choice < (*encoding_)[i].choices; ++choice) {
+      const auto value = static_cast<double>(choice);
+      if (value != center_[i]) f.push_back(at[i] == value ? 1 : 0);
+    }
+  }
+  for (const double v : z) f.push_back(v * v);
+  if (z.size() <= kCrossMax) {
+    for (std::size_t i = 1; i < z.size(); ++i) {
+      for (std::size_t j = 0; j < i; ++j) f.push_back(z[i] * z[j]);
+    }
+  }
+  ARQON_DCHECK(f.size() == size_);
+  return f;
+}
+
+double Basis::weight(std::span<const double> at) const {
+  double far = 0;
+  for (const std::size_t i : smooth_) {
+    far = std::max(far, std::abs(encoding_->difference(i, center_[i], at[i])));
+  }
+  const double r = far / (1.0001 * scale_);
+  if (r >= 1) return 0;
+  const double t = 1 - r * r * r;
+  return t * t * t;
+}
+
+LeastSquares::LeastSquares(const Basis& basis, std::span<const Point> points,
+                           std::span<const double> values)
+    : factor_({1.0}, 1) {
+  const Rows rows = local_rows(basis, points, values);
+  const std::size_t f = basis.size();
+  double total = 1e-12;
+  for (std::size_t i = 0; i < rows.values.size(); ++i) {
+    total += rows.weights[i];
+    shift_ += rows.weights[i] * rows.values[i];
+  }
+  shift_ /= total;
+  double spread = 1e-300;
+  for (std::size_t i = 0; i < rows.values.size(); ++i) {
+    const double d = rows.values[i] - shift_;
+    spread += rows.weights[i] * d * d;
+  }
+  spread = std::max(std::sqrt(spread / total), 1e-12);
+  // Two passes: the first noise is a guess, the second comes from the residuals.
+  noise_sd_ = 0.1 * spread;
+  for (int pass = 0; pass < 3; ++pass) {
+    const double precision = 1 / (noise_sd_ * noise_sd_);
+    std::vector<double> a(f * f, 0.0);
+    std::vector<double> b(f, 0.0);
+    for (std::size_t i = 0; i < rows.values.size(); ++i) {
+      const double w = rows.weights[i] * precision;
+      add_outer(a, rows.features[i], w);
+      for (std::size_t j = 0; j < f; ++j) {
+        b[j] += w * rows.features[i][j] * (rows.values[i] - shift_);
+      }
+    }
+    for (std::size_t j = 0; j < f; ++j) {
+      const double prior = spread * (j == 0 || basis.is_slope(j) ? kSlopePrior : kBendPrior);
+      a[j * f + j] += 1 / (prior * prior);
+    }
+    factor_ = Cholesky(std::move(a), f);
+    mean_ = factor_.solve(b);
+    double residual = 0;
+    double used = 0;
+    for (std::size_t i = 0; i < rows.values.size(); ++i) {
+      const double e = rows.values[i] - shift_ - dot(mean_, rows.features[i]);
+      residual += rows.weights[i] * e * e;
+      used += rows.weights[i] * precision * factor_.inverse_norm(rows.features[i]) *
+              rows.weights[i];
+    }
+    const double freedom = std::max(total - used, 0.1 * total);
+    noise_sd_ = std::max(std::sqrt(residual / freedom), kRelativeNoiseMin * spread);
+  }
+}
+
+Estimate LeastSquares::at(std::span<const double> features) const {
+  return {.mean = shift_ + dot(mean_, features), .variance = factor_.inverse_norm(features)};
+}
+
+Probit::Probit(const Basis& basis, std::span<const Point> points, std::span<const double> labels)
+    : factor_({1.0}, 1), mode_(basis.size(), 0.0) {
+  const Rows rows = local_rows(basis, points, labels);
+  const std::size_t n = basis.size();
+  std::vector<double> prior(n);
+  for (std::size_t j = 0; j < n; ++j) {
+    const double sd = j == 0 || basis.is_slope(j) ? kProbitSlopePrior : kProbitBendPrior;
+    prior[j] = 1 / (sd * sd);
+  }
+  const auto objective = [&](const std::vector<double>& w) {
+    double sum = 0;
+    for (std::size_t j = 0; j < n; ++j) sum -= 0.5 * prior[j] * w[j] * w[j];
+    for (std::size_t i = 0; i < rows.values.size(); ++i) {
+      const double f = dot(w, rows.features[i]);
+      sum += rows.weights[i] *
+             (rows.values[i] * log_cdf(f) + (1 - rows.values[i]) * log_cdf(-f));
+    }
+    return sum;
+  };
+  double here = objective(mode_);
+  for (int step = 0; step < kNewtonSteps; ++step) {
+    std::vector<double> hessian(n * n, 0.0);
+    std::vector<double> gradient(n);
+    for (std::size_t j = 0; j < n; ++j) {
+      hessian[j * n + j] = prior[j];
+      gradient[j] = -prior[j] * mode_[j];
+    }
+    for (std::size_t i = 0; i < rows.values.size(); ++i) {
+      const double f = dot(mode_, rows.features[i]);
+      const double up = mills(f);
+      const double down = mills(-f);
+      const double y = rows.values[i];
+      const double slope = rows.weights[i] * (y * up - (1 - y) * down);
+      const double bend = rows.weights[i] * (y * up * (f + up) + (1 - y) * down * (down - f));
+      add_outer(hessian, rows.features[i], std::max(bend, 0.0));
+      for (std::size_t j = 0; j < n; ++j) gradient[j] += slope * rows.features[i][j];
+    }
+    factor_ = Cholesky(std::move(hessian), n);
+    const std::vector<double> move = factor_.solve(gradient);
+    double length = 1;
+    bool better = false;
+    for (int halving = 0; halving < 20 && !better; ++halving, length /= 2) {
+      std::vector<double> next = mode_;
+      for (std::size_t j = 0; j < n; ++j) next[j] += length * move[j];
+      const double there = objective(next);
+      better = there > here;
+      if (better) {
+        const double gain = there - here;
+        mode_ = std::move(next);
+        here = there;
+        if (gain < 1e-6) return;
+      }
+    }
+    if (!better) return;
+  }
+}
+
+Estimate Probit::at(std::span<const double> features) const {
+  return {.mean = dot(mode_, features), .variance = factor_.inverse_norm(features)};
+}
+
+double Probit::score(std::span<const double> features) const {
+  const Estimate e = at(features);
+  return e.mean / std::sqrt(1 + e.variance);
+}
+
+}  // namespace arqon::solver
