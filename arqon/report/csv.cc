@@ -10,10 +10,14 @@ namespace {
 
 std::string_view state_name(control::ChangeState state) {
   switch (state) {
-    case control::ChangeState::kApplied: return "applied";
-    case control::ChangeState::kRefused: return "refused";
-    case control::ChangeState::kReverted: return "reverted";
-    case control::ChangeState::kConfirmed: return "confirmed";
+    case control::ChangeState::kApplied:
+      return "applied";
+    case control::ChangeState::kRefused:
+      return "refused";
+    case control::ChangeState::kReverted:
+      return "reverted";
+    case control::ChangeState::kConfirmed:
+      return "confirmed";
   }
   return "applied";
 }
@@ -41,10 +45,11 @@ void window_rows(std::string& out, const documents::StrategyRun& run, std::size_
     for (std::size_t c = 0; c < w.classes.size(); ++c) {
       const control::ClassWindow& k = w.classes[c];
       const std::string name = c < run.record.class_names.size() ? run.record.class_names[c] : "";
-      fmt::format_to(std::back_inserter(out), "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}{}\n",
-                     head, w.t_s, w.seconds, csv_text(w.state), csv_text(name), k.arrived, k.good,
-                     k.bad, k.prompt_tokens, k.output_tokens, k.good_tokens, k.ttft_ms_p50,
-                     k.ttft_ms_p99, k.gap_ms_p99, k.tpot_ms_p50, w.paid_dollars, w.kv_use, knobs);
+      fmt::format_to(std::back_inserter(out),
+                     "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}{}\n", head, w.t_s,
+                     w.seconds, csv_text(w.state), csv_text(name), k.arrived, k.good, k.bad,
+                     k.prompt_tokens, k.output_tokens, k.good_tokens, k.ttft_ms_p50, k.ttft_ms_p99,
+                     k.gap_ms_p99, k.tpot_ms_p50, w.paid_dollars, w.kv_use, knobs);
     }
   }
 }
@@ -53,7 +58,8 @@ void window_rows(std::string& out, const documents::StrategyRun& run, std::size_
 
 std::string csv_text(std::string_view text) {
   std::string field(text);
-  if (!field.empty() && std::string_view("=+-@\t\r").find(field.front()) != std::string_view::npos) {
+  if (!field.empty() &&
+      std::string_view("=+-@\t\r").find(field.front()) != std::string_view::npos) {
     field.insert(field.begin(), '\'');
   }
   if (field.find_first_of(",\"\r\n") == std::string::npos) return field;

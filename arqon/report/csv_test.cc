@@ -20,7 +20,8 @@ TEST(Csv, quotes_what_needs_it_and_defuses_formulas) {
 
 TEST(Csv, has_one_row_per_window_and_class_and_one_per_change) {
   const documents::Scenario scenario = synthetic_scenario();
-  const documents::TuneResult result = synthetic_result(scenario, {.seeds = {1, 2}, .window_s = 600});
+  const documents::TuneResult result =
+      synthetic_result(scenario, {.seeds = {1, 2}, .window_s = 600});
   std::ptrdiff_t windows = 0;
   std::ptrdiff_t changes = 0;
   for (const documents::StrategyRun& run : result.runs) {

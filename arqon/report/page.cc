@@ -49,13 +49,15 @@ std::string verdict_section(const documents::TuneResult& result,
 }
 
 std::string comparison_section(const documents::TuneResult& result) {
-  return "<h2>All strategies side by side</h2><p class=\"note\">Every strategy met the same requests "
+  return "<h2>All strategies side by side</h2><p class=\"note\">Every strategy met the same "
+         "requests "
          "and the same noise, under the same guardrails, and paid for its own exploration from the "
          "first second. Figures are medians over seeds; ticks in the bars are single seeds.</p>" +
          measure_bars(result) + comparison_table(result) +
          "<p class=\"note\">A request is good when it finished uncut and met every limit of its "
          "class; everything else that arrived counts as bad. Cost is what the whole fleet was paid "
-         "over the output tokens of good requests. Excess is the measure minus hindsight's. Capture "
+         "over the output tokens of good requests. Excess is the measure minus hindsight's. "
+         "Capture "
          "is the part of the oracle's lead over yesterday that was reached; it is left out where "
          "that lead is too small to be real. Recovery is the time from a shift to the first ten "
          "minutes near the oracle.</p>";
@@ -91,9 +93,10 @@ std::string head(const documents::TuneResult& result) {
 
 std::string html(const documents::TuneResult& result, const documents::Scenario& scenario) {
   std::string out = head(result);
-  fmt::format_to(std::back_inserter(out),
-                 "<p class=\"eyebrow\">ArqonHPO tuning report</p><h1>{}</h1><p class=\"lead\">{}</p>",
-                 escape(result.scenario), escape(scenario_sentence(scenario)));
+  fmt::format_to(
+      std::back_inserter(out),
+      "<p class=\"eyebrow\">ArqonHPO tuning report</p><h1>{}</h1><p class=\"lead\">{}</p>",
+      escape(result.scenario), escape(scenario_sentence(scenario)));
   out += verdict_section(result, scenario);
   if (!result.summary.empty()) out += comparison_section(result);
   const documents::StrategyRun* run = shown_run(result);
@@ -103,13 +106,15 @@ std::string html(const documents::TuneResult& result, const documents::Scenario&
     out += "<h2>Seed by seed</h2><p class=\"note\">Share of requests that were not good.</p>" +
            seeds_table(result);
   }
-  out += "<h2>What was promised, what may move</h2><p class=\"note\">Limits of each class, and the "
-         "guardrails of each knob.</p>" +
-         classes_table(scenario) + knobs_table(scenario);
-  fmt::format_to(std::back_inserter(out),
-                 "<footer>Build {}. Measure of this scenario: {}.</footer></main><script>{}</script>"
-                 "</body></html>\n",
-                 escape(result.build), escape(result.measure), script());
+  out +=
+      "<h2>What was promised, what may move</h2><p class=\"note\">Limits of each class, and the "
+      "guardrails of each knob.</p>" +
+      classes_table(scenario) + knobs_table(scenario);
+  fmt::format_to(
+      std::back_inserter(out),
+      "<footer>Build {}. Measure of this scenario: {}.</footer></main><script>{}</script>"
+      "</body></html>\n",
+      escape(result.build), escape(result.measure), script());
   return out;
 }
 

@@ -24,7 +24,7 @@ constexpr std::size_t kMarksMax = 300;
 constexpr std::string_view kMarkKinds[] = {"applied", "refused", "reverted", "confirmed"};
 
 struct Legend {
-  std::string css;   // of the swatch
+  std::string css;  // of the swatch
   std::string text;
 };
 
@@ -50,13 +50,13 @@ std::string figure(std::string_view title, std::string_view unit, const std::vec
                    std::string_view svg) {
   std::string keys;
   for (const Legend& key : legend) {
-    fmt::format_to(std::back_inserter(keys), R"(<span class="key"><i class="swatch {}"></i>{}</span>)",
-                   key.css, escape(key.text));
+    fmt::format_to(std::back_inserter(keys),
+                   R"(<span class="key"><i class="swatch {}"></i>{}</span>)", key.css,
+                   escape(key.text));
   }
-  return fmt::format(
-      R"(<figure class="panel"><figcaption><b>{}</b> <span class="unit">{}</span>)"
-      R"(<span class="keys">{}</span></figcaption>{}</figure>)",
-      escape(title), escape(unit), keys, svg);
+  return fmt::format(R"(<figure class="panel"><figcaption><b>{}</b> <span class="unit">{}</span>)"
+                     R"(<span class="keys">{}</span></figcaption>{}</figure>)",
+                     escape(title), escape(unit), keys, svg);
 }
 
 void draw_shifts(const Stage& stage, Panel& panel, bool with_text) {
@@ -134,8 +134,8 @@ std::string share_panel(const Stage& stage, std::size_t c) {
     panel.line(others[i], {"base " + name, name, "percent"});
     legend.push_back({"line base " + name, name});
   }
-  panel.level(slo.attainment, "target", "target " + percent(slo.attainment, 1));
   panel.line(own, {class_css(c) + " own", stage.run.strategy, "percent"});
+  panel.level(slo.attainment, "target", "target " + percent(slo.attainment, 1));
   panel.time_labels();
   return figure("Good requests: " + slo.name, "share of arrived, axis stretched near 100%", legend,
                 panel.svg("Share of good requests of class " + slo.name + " over time"));
@@ -259,8 +259,8 @@ std::vector<Point> knob_path(const control::RunRecord& record, const Parameter& 
   std::vector<Point> events;
   if (knob.type != ParamType::kSimplex) {
     for (const control::ChangeRecord& c : record.changes) {
-      const bool moved = c.state == control::ChangeState::kApplied ||
-                         c.state == control::ChangeState::kReverted;
+      const bool moved =
+          c.state == control::ChangeState::kApplied || c.state == control::ChangeState::kReverted;
       if (!moved || !speaks_of(c.address, knob)) continue;
       if (events.empty()) events.emplace_back(0, c.from);
       events.emplace_back(c.t_s, c.to);
@@ -273,7 +273,8 @@ std::vector<Point> knob_path(const control::RunRecord& record, const Parameter& 
     events.emplace_back(w.t_s, w.values[slot]);
   }
   std::inplace_merge(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(known),
-                     events.end(), [](const Point& a, const Point& b) { return a.first < b.first; });
+                     events.end(),
+                     [](const Point& a, const Point& b) { return a.first < b.first; });
   std::vector<Point> path;
   for (const Point& e : events) {
     if (path.empty() || path.back().second != e.second) path.push_back(e);
@@ -281,13 +282,16 @@ std::vector<Point> knob_path(const control::RunRecord& record, const Parameter& 
   return path;
 }
 
+// Powers of two from the top down, ascending.
 std::vector<double> doubling_ticks(double low, double high) {
   double factor = 2;
   while (std::log(high / low) / std::log(factor) > 6) factor *= 2;
   std::vector<double> out;
-  for (double v = std::exp2(std::ceil(std::log2(low) - 1e-9)); v <= high * (1 + 1e-9); v *= factor) {
+  for (double v = std::exp2(std::floor(std::log2(high) + 1e-9)); v >= low * (1 - 1e-9);
+       v /= factor) {
     out.push_back(v);
   }
+  std::reverse(out.begin(), out.end());
   return out;
 }
 
@@ -310,7 +314,8 @@ KnobAxis knob_axis(const Parameter& knob) {
     return {axis, doubling ? doubling_ticks(low, high) : ticks({AxisKind::kLog, low, high})};
   }
   const double pad = std::max((high - low) * 0.06, 1e-6);
-  std::vector<double> at = ticks({AxisKind::kLinear, low, high});
+  const bool few = knob.type == ParamType::kInt && high - low <= 6;
+  std::vector<double> at = ticks({AxisKind::kLinear, low, high}, few ? 6 : 4);
   if (named) {
     at.clear();
     for (double v = low; v <= high; ++v) at.push_back(v);
@@ -319,7 +324,8 @@ KnobAxis knob_axis(const Parameter& knob) {
 }
 
 // Marks of one kind, thinned evenly when there are too many.
-void draw_marks(const Stage& stage, Panel& panel, const Parameter& knob, control::ChangeState state) {
+void draw_marks(const Stage& stage, Panel& panel, const Parameter& knob,
+                control::ChangeState state) {
   std::vector<const control::ChangeRecord*> found;
   for (const control::ChangeRecord& c : stage.run.record.changes) {
     if (c.state == state && speaks_of(c.address, knob)) found.push_back(&c);
@@ -379,10 +385,11 @@ std::string mark_legend() {
       {"reverted", "reverted: taken back"},
       {"refused", "refused by the guard: never reached the engine"}};
   for (const auto& [kind, text] : kinds) {
-    fmt::format_to(std::back_inserter(out),
-                   R"(<span class="key"><svg class="sample" viewBox="-8 -8 16 16" aria-hidden="true">)"
-                   R"(<g class="mark {}">{}</g></svg>{}</span>)",
-                   kind, mark_shape(kind), text);
+    fmt::format_to(
+        std::back_inserter(out),
+        R"(<span class="key"><svg class="sample" viewBox="-8 -8 16 16" aria-hidden="true">)"
+        R"(<g class="mark {}">{}</g></svg>{}</span>)",
+        kind, mark_shape(kind), text);
   }
   return out + R"(<span class="key">small marks: reflex moves</span></p>)";
 }
@@ -397,7 +404,8 @@ std::string segment_text(const workload::Segment& segment) {
                                    : fmt::format("{} {}", m.name, percent(m.share / total, 0));
   }
   const auto add = [&](std::string_view what, double value) {
-    fmt::format_to(std::back_inserter(out), "{}{} {}", out.empty() ? "" : ", ", what, number(value));
+    fmt::format_to(std::back_inserter(out), "{}{} {}", out.empty() ? "" : ", ", what,
+                   number(value));
   };
   if (segment.rate) add("rate \xC3\x97", *segment.rate);
   if (segment.acceptance) add("acceptance", *segment.acceptance);

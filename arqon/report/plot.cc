@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <iterator>
 
 #include "arqon/report/report.h"
@@ -24,27 +25,36 @@ double round_up(double raw) {
 }
 
 std::vector<double> linear_ticks(double low, double high, std::size_t wanted) {
-  const double step = round_up((high - low) / static_cast<double>(std::max<std::size_t>(wanted, 1)));
+  const double step =
+      round_up((high - low) / static_cast<double>(std::max<std::size_t>(wanted, 1)));
   std::vector<double> out;
   for (double n = std::ceil(low / step - 1e-9); n * step <= high + step * 1e-9; ++n) {
-    out.push_back(n * step);
+    out.push_back(n * step + 0.0);  // + 0.0 turns -0 into 0
   }
   return out;
 }
 
-std::vector<double> log_ticks(double low, double high, std::size_t wanted) {
-  std::vector<double> all;
+// Multiples of powers of ten by `factors` inside [low, high].
+std::vector<double> decade_ticks(double low, double high, std::initializer_list<double> factors) {
+  std::vector<double> out;
   const int first = static_cast<int>(std::floor(std::log10(low)));
   const int last = static_cast<int>(std::ceil(std::log10(high)));
-  const bool wide = last - first > 2;
   for (int e = first; e <= last; ++e) {
-    for (const double factor : {1.0, 2.0, 5.0}) {
+    for (const double factor : factors) {
       const double value = factor * std::pow(10, e);
-      if ((factor > 1 && wide) || value < low * (1 - 1e-9) || value > high * (1 + 1e-9)) continue;
-      all.push_back(value);
+      if (value >= low * (1 - 1e-9) && value <= high * (1 + 1e-9)) out.push_back(value);
     }
   }
-  const std::size_t stride = std::max<std::size_t>(1, (all.size() + wanted) / (wanted + 2));
+  return out;
+}
+
+// The coarsest round series with at least three ticks, thinned when it still has far too many.
+std::vector<double> log_ticks(double low, double high, std::size_t wanted) {
+  std::vector<double> all = decade_ticks(low, high, {1});
+  if (all.size() < 3) all = decade_ticks(low, high, {1, 2, 5});
+  if (all.size() < 3) all = decade_ticks(low, high, {1, 1.5, 2, 3, 4, 5, 6, 8});
+  if (all.size() < 3) return linear_ticks(low, high, 3);
+  const std::size_t stride = (all.size() + wanted + 1) / (wanted + 2);
   std::vector<double> out;
   for (std::size_t i = 0; i < all.size(); i += stride) out.push_back(all[i]);
   return out;
@@ -56,8 +66,12 @@ double Axis::place(double value) const {
   const double v = std::clamp(value, low, high);
   double position = 0;
   switch (kind) {
-    case AxisKind::kLinear: position = (v - low) / (high - low); break;
-    case AxisKind::kLog: position = std::log(v / low) / std::log(high / low); break;
+    case AxisKind::kLinear:
+      position = (v - low) / (high - low);
+      break;
+    case AxisKind::kLog:
+      position = std::log(v / low) / std::log(high / low);
+      break;
     case AxisKind::kStretched:
       position = 1 - std::sqrt((high - v) / (high - low));
       break;
@@ -82,9 +96,9 @@ std::vector<double> ticks(const Axis& axis, std::size_t wanted) {
 }
 
 std::vector<double> time_ticks(double end_s, std::size_t most) {
-  constexpr double kSteps[] = {1,    2,    5,    10,   15,    30,    60,    120,   300,   600,
-                               900,  1200, 1800, 3600, 7200,  10800, 14400, 21600, 43200, 86400,
-                               172800, 604800};
+  constexpr double kSteps[] = {1,     2,     5,     10,    15,     30,    60,   120,
+                               300,   600,   900,   1200,  1800,   3600,  7200, 10800,
+                               14400, 21600, 43200, 86400, 172800, 604800};
   double step = kSteps[std::size(kSteps) - 1];
   for (const double candidate : kSteps) {
     if (end_s / candidate <= static_cast<double>(most)) {
@@ -116,7 +130,8 @@ std::vector<Point> thin(const std::vector<Point>& points, std::size_t most) {
   out.reserve(most);
   for (std::size_t s = 0; s < slices; ++s) {
     const auto first = points.begin() + static_cast<std::ptrdiff_t>(s * points.size() / slices);
-    const auto last = points.begin() + static_cast<std::ptrdiff_t>((s + 1) * points.size() / slices);
+    const auto last =
+        points.begin() + static_cast<std::ptrdiff_t>((s + 1) * points.size() / slices);
     const auto less = [](const Point& a, const Point& b) { return a.second < b.second; };
     auto [low, high] = std::minmax_element(first, last, less);
     if (low > high) std::swap(low, high);
@@ -172,7 +187,8 @@ void Panel::shift(double t_s, std::string_view text) {
                  kTop - 10, kTop + height_);
   if (text.empty()) return;
   const bool right_half = t_s > end_s_ * 0.8;
-  fmt::format_to(std::back_inserter(body_), R"(<text class="shift-text{}" x="{:.1f}" y="{}">{}</text>)",
+  fmt::format_to(std::back_inserter(body_),
+                 R"(<text class="shift-text{}" x="{:.1f}" y="{}">{}</text>)",
                  right_half ? " end" : "", x(t_s) + (right_half ? -6 : 6), kTop + 8, escape(text));
 }
 
@@ -186,9 +202,10 @@ void Panel::polyline(const std::vector<Point>& run, const LineStyle& style) {
   }
   points.pop_back();
   values.pop_back();
-  fmt::format_to(std::back_inserter(body_),
-                 R"(<polyline class="line {}" data-n="{}" data-u="{}" data-s="{}" data-v="{}" points="{}"/>)",
-                 style.css, escape(style.name), style.unit, style.steps ? 1 : 0, values, points);
+  fmt::format_to(
+      std::back_inserter(body_),
+      R"(<polyline class="line {}" data-n="{}" data-u="{}" data-s="{}" data-v="{}" points="{}"/>)",
+      style.css, escape(style.name), style.unit, style.steps ? 1 : 0, values, points);
 }
 
 void Panel::line(const std::vector<Point>& points, const LineStyle& style) {
@@ -239,33 +256,34 @@ void Panel::area(const std::vector<double>& times, const std::vector<double>& lo
   }
   values.pop_back();
   points.pop_back();
-  fmt::format_to(std::back_inserter(body_),
-                 R"(<path class="area {0}" d="{1}Z"/>)"
-                 R"(<polyline class="line {0}" data-n="{2}" data-u="{3}" data-v="{4}" points="{5}"/>)",
-                 style.css, path, escape(style.name), style.unit, values, points);
+  fmt::format_to(
+      std::back_inserter(body_),
+      R"(<path class="area {0}" d="{1}Z"/>)"
+      R"(<polyline class="line {0}" data-n="{2}" data-u="{3}" data-v="{4}" points="{5}"/>)",
+      style.css, path, escape(style.name), style.unit, values, points);
 }
 
 void Panel::level(double value, std::string_view css, std::string_view label) {
   fmt::format_to(std::back_inserter(body_),
                  R"(<line class="level {}" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>)"
                  R"(<text class="level-text {}" x="{}" y="{:.1f}">{}</text>)",
-                 css, kPlotLeft, kPlotRight, y(value), y(value), css, kPlotRight - 4,
-                 y(value) - 5, escape(label));
+                 css, kPlotLeft, kPlotRight, y(value), y(value), css, kPlotRight - 4, y(value) - 5,
+                 escape(label));
 }
 
 void Panel::mark(double t_s, double value, std::string_view kind, std::string_view title) {
-  fmt::format_to(std::back_inserter(body_),
-                 R"svg(<g class="mark {}" transform="translate({:.1f} {:.1f})"><title>{}</title>{}</g>)svg",
-                 kind, x(t_s), y(value), escape(title), mark_shape(kind));
+  fmt::format_to(
+      std::back_inserter(body_),
+      R"svg(<g class="mark {}" transform="translate({:.1f} {:.1f})"><title>{}</title>{}</g>)svg",
+      kind, x(t_s), y(value), escape(title), mark_shape(kind));
 }
 
 std::string Panel::svg(std::string_view label) const {
   const double total = kTop + height_ + bottom_room_;
-  return fmt::format(
-      R"(<svg viewBox="0 0 {} {}" role="img" aria-label="{}">)"
-      R"(<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>{}</svg>)",
-      kPanelWidth, total, escape(label), kPlotLeft, kPlotRight, kTop + height_, kTop + height_,
-      body_);
+  return fmt::format(R"(<svg viewBox="0 0 {} {}" role="img" aria-label="{}">)"
+                     R"(<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>{}</svg>)",
+                     kPanelWidth, total, escape(label), kPlotLeft, kPlotRight, kTop + height_,
+                     kTop + height_, body_);
 }
 
 }  // namespace arqon::report

@@ -43,7 +43,7 @@ struct LineStyle {
   std::string css;
   std::string name;
   std::string unit = "number";
-  bool steps = false;   // set by Panel::steps
+  bool steps = false;  // set by Panel::steps
 };
 
 class Panel {

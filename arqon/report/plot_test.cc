@@ -28,8 +28,10 @@ TEST(Axis, stretched_spreads_the_last_percent) {
 }
 
 TEST(Ticks, lie_inside_and_ascend) {
-  const Axis axes[] = {{AxisKind::kLinear, 0, 47},     {AxisKind::kLog, 0.3, 90000},
-                       {AxisKind::kLog, 90, 260},      {AxisKind::kStretched, 0.7, 1},
+  const Axis axes[] = {{AxisKind::kLinear, 0, 47},
+                       {AxisKind::kLog, 0.3, 90000},
+                       {AxisKind::kLog, 90, 260},
+                       {AxisKind::kStretched, 0.7, 1},
                        {AxisKind::kStretched, 0.99, 1}};
   for (const Axis& axis : axes) {
     const std::vector<double> at = ticks(axis);
@@ -42,7 +44,8 @@ TEST(Ticks, lie_inside_and_ascend) {
 }
 
 TEST(Ticks, of_time_are_round_and_few) {
-  EXPECT_EQ(time_ticks(7200), (std::vector<double>{0, 900, 1800, 2700, 3600, 4500, 5400, 6300, 7200}));
+  EXPECT_EQ(time_ticks(7200),
+            (std::vector<double>{0, 900, 1800, 2700, 3600, 4500, 5400, 6300, 7200}));
   for (const double end : {1.0, 59.0, 86400.0, 3e7}) EXPECT_LE(time_ticks(end).size(), 10u);
 }
 

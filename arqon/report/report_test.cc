@@ -27,7 +27,8 @@ std::string nesting_error(std::string_view page) {
     at = end;
     if (tag.find('<') != std::string_view::npos) return fmt::format("stray < before {}", tag);
     const bool closing = !tag.empty() && tag.front() == '/';
-    const std::string name(tag.substr(closing ? 1 : 0, tag.find_first_of(" /", 1) - (closing ? 1 : 0)));
+    const std::string name(
+        tag.substr(closing ? 1 : 0, tag.find_first_of(" /", 1) - (closing ? 1 : 0)));
     if (closing) {
       if (open.empty() || open.back() != name) return fmt::format("</{}> closes nothing", name);
       open.pop_back();

@@ -39,7 +39,7 @@ time{font-variant-numeric:tabular-nums;color:var(--soft);margin-right:.5em}
 .scroll{overflow-x:auto;margin:16px 0 0}
 table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums;width:100%}
 th,td{padding:7px 10px;text-align:right;border-bottom:1px solid var(--rule);vertical-align:top;white-space:nowrap}
-thead th{color:var(--soft);font-weight:500;font-size:.8125rem;line-height:1.3;vertical-align:bottom;white-space:normal;min-width:4.6em;border-bottom-color:var(--soft)}
+thead th{color:var(--soft);font-weight:500;font-size:.8125rem;line-height:1.3;vertical-align:bottom;white-space:normal;min-width:5.4em;border-bottom-color:var(--soft)}
 th:first-child,td:first-child{text-align:left;padding-left:8px}
 tbody th{font-weight:500}
 tr.own>*{background:var(--own-wash);font-weight:650}
@@ -62,9 +62,9 @@ figure{margin:0}
 .panel{min-width:760px;padding-top:18px}
 .panel figcaption{display:flex;flex-wrap:wrap;gap:2px 10px;align-items:baseline;padding-left:8px;font-size:.95rem;width:max-content;max-width:100%;position:sticky;left:0}
 .keys{display:inline-flex;flex-wrap:wrap;gap:2px 16px;font-size:.85rem;margin-left:8px}
-.key{display:inline-flex;align-items:center;gap:6px}
-.swatch{display:inline-block;width:18px;height:0;border-top:2.5px solid var(--k,var(--ink))}
-.swatch.block{width:11px;height:11px;border:0;background:var(--k);border-radius:2px}
+.key{display:inline-flex;align-items:baseline;gap:6px}
+.swatch{display:inline-block;position:relative;top:-.32em;width:18px;height:0;border-top:2.5px solid var(--k,var(--ink))}
+.swatch.block{top:1px;width:11px;height:11px;border:0;background:var(--k);border-radius:2px}
 .swatch.limit{border-top:2px dashed var(--soft)}
 .swatch.base{border-top:1.5px solid var(--base)}.swatch.yesterday{border-top-style:dashed}
 .swatch.hindsight{border-top-style:dotted;border-top-width:2px}
@@ -90,7 +90,7 @@ text.level-text{fill:var(--ink);text-anchor:end;paint-order:stroke;stroke:var(--
 .mark.refused{fill:none;stroke:var(--refused);stroke-width:2}
 .mark.reflex circle{r:2.2px}.mark.reflex{stroke-width:.8}
 .marks{display:flex;flex-wrap:wrap;gap:4px 22px;font-size:.875rem;margin:26px 0 0;padding-left:8px;max-width:100%;width:max-content;position:sticky;left:0;color:var(--soft)}
-svg.sample{width:16px;height:16px;flex:none}
+svg.sample{width:16px;height:16px;flex:none;position:relative;top:3px}
 .cross{stroke:var(--ink);stroke-width:1;opacity:.55;pointer-events:none}
 .tip{position:absolute;pointer-events:none;background:var(--page);color:var(--ink);border:1px solid var(--soft);border-radius:4px;padding:5px 9px;font-size:.8125rem;line-height:1.45;white-space:nowrap;z-index:2;font-variant-numeric:tabular-nums}
 .tip b{font-weight:650}

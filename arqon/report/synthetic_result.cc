@@ -24,7 +24,7 @@ Parameter int_knob(std::string name, double min, double max, Scale scale, double
 
 struct Plan {
   std::string name;
-  double bad = 0;         // share of bad code requests after the shift
+  double bad = 0;  // share of bad code requests after the shift
   bool tunes = false;
   Config setting;
 };
@@ -96,7 +96,8 @@ void add_changes(control::RunRecord& record) {
     record.decisions.push_back({decision, s.t_s, "experiment", now, next, s.why, 0, 0, 0, 0});
     const bool kept = s.end == ChangeState::kConfirmed;
     record.changes.push_back({s.t_s + 120, decision, name, kept ? s.from : s.to,
-                              kept ? s.to : s.from, kept ? "experiment" : "revert", s.end, s.found});
+                              kept ? s.to : s.from, kept ? "experiment" : "revert", s.end,
+                              s.found});
     record.decisions.push_back({decision, s.t_s + 120, kept ? "confirm" : "revert",
                                 kept ? now : next, kept ? next : now, s.found, 0.073,
                                 kept ? 0.024 : 0.09, 1320, 1980});
@@ -107,7 +108,8 @@ void add_changes(control::RunRecord& record) {
 Config in_force(const control::RunRecord& record, const Config& start, double t) {
   Config now = start;
   for (const control::ChangeRecord& c : record.changes) {
-    if (c.t_s > t || c.state == ChangeState::kRefused || c.state == ChangeState::kConfirmed) continue;
+    if (c.t_s > t || c.state == ChangeState::kRefused || c.state == ChangeState::kConfirmed)
+      continue;
     const auto knob = std::find(record.knob_names.begin(), record.knob_names.end(), c.address);
     now[static_cast<std::size_t>(knob - record.knob_names.begin())] = c.to;
   }
@@ -229,13 +231,12 @@ documents::TuneResult synthetic_result(const documents::Scenario& scenario,
   result.measure = scenario.measure;
   result.build = "0.1.0 synthetic";
   const Config start = scenario.knobs.default_config();
-  const std::vector<Plan> plans = {
-      {"default", options.bad_default, false, start},
-      {"yesterday", options.bad_default * 0.9, false, {7168, 1024, 0}},
-      {"hindsight", options.bad_hindsight, false, {1024, 1024, 1}},
-      {"random", 0.06, false, start},
-      {"arqonhpo", options.bad_arqonhpo, true, start},
-      {"oracle", options.bad_hindsight * 0.8, false, {1024, 1024, 1}}};
+  const std::vector<Plan> plans = {{"default", options.bad_default, false, start},
+                                   {"yesterday", options.bad_default * 0.9, false, {7168, 1024, 0}},
+                                   {"hindsight", options.bad_hindsight, false, {1024, 1024, 1}},
+                                   {"random", 0.06, false, start},
+                                   {"arqonhpo", options.bad_arqonhpo, true, start},
+                                   {"oracle", options.bad_hindsight * 0.8, false, {1024, 1024, 1}}};
   for (const std::uint64_t seed : options.seeds) {
     for (const Plan& plan : plans) {
       result.runs.push_back(make_run(scenario, plan, seed, options.window_s));

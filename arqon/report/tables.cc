@@ -109,7 +109,8 @@ Row decision_row(const control::DecisionRecord& d, const Space& knobs) {
       d.action == "hold" ? "quiet" : "", d.decision, clock_text(d.t_s), escape(d.action));
   put(out, "<td class=\"text\">{}</td><td class=\"text\">{}</td><td>{}</td><td>{}</td></tr>",
       moved.empty() ? "\xE2\x80\x93" : escape(moved), escape(d.reason),
-      evidence(d.requests_before, d.bad_share_before), evidence(d.requests_after, d.bad_share_after));
+      evidence(d.requests_before, d.bad_share_before),
+      evidence(d.requests_after, d.bad_share_after));
   return {d.t_s, out};
 }
 
@@ -123,8 +124,10 @@ Row refused_row(const std::vector<const control::ChangeRecord*>& changes) {
   std::string out;
   put(out, "<tr class=\"quiet\"><td>{}</td><td>{}</td><td><span class=\"tag\">refused</span></td>",
       first.decision, clock_text(first.t_s));
-  put(out, "<td class=\"text\">{}</td><td class=\"text\">{}</td><td>\xE2\x80\x93</td><td>\xE2\x80\x93"
-      "</td></tr>", escape(moved), escape(first.reason));
+  put(out,
+      "<td class=\"text\">{}</td><td class=\"text\">{}</td><td>\xE2\x80\x93</td><td>\xE2\x80\x93"
+      "</td></tr>",
+      escape(moved), escape(first.reason));
   return {first.t_s, out};
 }
 
@@ -184,9 +187,11 @@ std::string measure_bars(const TuneResult& result) {
       measure_title(result.measure));
   for (const StrategySummary& s : result.summary) {
     const double value = measure_of(s, result.measure);
-    put(out, "<div class=\"bar-name{0}\">{1}</div><div class=\"bar-track\"><div class=\"bar{0}\" "
-        "style=\"width:{2:.2f}%\"></div>", s.strategy == "arqonhpo" ? " own" : "",
-        escape(s.strategy), std::clamp(value / most, 0.0, 1.0) * 100);
+    put(out,
+        "<div class=\"bar-name{0}\">{1}</div><div class=\"bar-track\"><div class=\"bar{0}\" "
+        "style=\"width:{2:.2f}%\"></div>",
+        s.strategy == "arqonhpo" ? " own" : "", escape(s.strategy),
+        std::clamp(value / most, 0.0, 1.0) * 100);
     for (const StrategyRun& r : result.runs) {
       if (r.strategy != s.strategy || s.seeds < 2) continue;
       const double at = measure_of(r, result.measure) / most;
@@ -202,7 +207,7 @@ std::string comparison_table(const TuneResult& result) {
   std::string out =
       "<div class=\"scroll\"><table class=\"figures\"><thead><tr><th scope=\"col\">Strategy</th>"
       "<th scope=\"col\">Good requests</th><th scope=\"col\">Worst 5 min</th>"
-      "<th scope=\"col\">Cost / M good tokens</th><th scope=\"col\">Good tokens</th>"
+      "<th scope=\"col\">Cost per M good tokens</th><th scope=\"col\">Good tokens</th>"
       "<th scope=\"col\">TTFT p50</th><th scope=\"col\">TTFT p99</th><th scope=\"col\">Gap p99</th>"
       "<th scope=\"col\">Changes applied / refused / reverted</th>"
       "<th scope=\"col\">Excess over hindsight</th><th scope=\"col\">Capture</th>"
@@ -217,7 +222,8 @@ std::string decisions_table(const StrategyRun& run, const documents::Scenario& s
   if (rows.empty()) return "<p>No decision was taken in this run.</p>";
   std::string out =
       "<div class=\"scroll\"><table class=\"decisions\"><thead><tr><th scope=\"col\">No.</th>"
-      "<th scope=\"col\">Time</th><th scope=\"col\">Action</th><th scope=\"col\">From \xE2\x86\x92 to"
+      "<th scope=\"col\">Time</th><th scope=\"col\">Action</th><th scope=\"col\">From \xE2\x86\x92 "
+      "to"
       "</th><th scope=\"col\">Reason</th><th scope=\"col\">Bad before</th>"
       "<th scope=\"col\">Bad after</th></tr></thead><tbody>";
   std::size_t shown = 0;
@@ -227,8 +233,10 @@ std::string decisions_table(const StrategyRun& run, const documents::Scenario& s
     ++shown;
   }
   if (shown < rows.size()) {
-    put(out, "<tr class=\"quiet\"><td colspan=\"7\">{} further decisions are in the CSV and JSON "
-        "files of this run.</td></tr>", count(static_cast<double>(rows.size() - shown)));
+    put(out,
+        "<tr class=\"quiet\"><td colspan=\"7\">{} further decisions are in the CSV and JSON "
+        "files of this run.</td></tr>",
+        count(static_cast<double>(rows.size() - shown)));
   }
   return out + "</tbody></table></div>";
 }
@@ -259,7 +267,8 @@ std::string classes_table(const documents::Scenario& scenario) {
       "<th scope=\"col\">Largest gap</th><th scope=\"col\">End to end</th>"
       "<th scope=\"col\">Target: good of arrived</th></tr></thead><tbody>";
   for (const serving::Slo& slo : scenario.classes) {
-    put(out, "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+    put(out,
+        "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
         escape(slo.name), limit_text(slo.ttft_ms, slo.ttft_ms_per_prompt_token),
         limit_text(slo.tpot_ms), limit_text(slo.max_gap_ms), limit_text(slo.e2e_ms),
         percent(slo.attainment, 1));
@@ -279,7 +288,8 @@ std::string knobs_table(const documents::Scenario& scenario) {
     const double low = limited ? scenario.guardrails.limits[i].min : p.min;
     const double high = limited ? scenario.guardrails.limits[i].max : p.max;
     const auto slots = std::span(start).subspan(scenario.knobs.offset(i), p.slots());
-    put(out, "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+    put(out,
+        "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
         escape(p.name), number(low), number(high), escape(knob_value(p, slots)),
         limited ? number(scenario.guardrails.limits[i].max_delta) : "\xE2\x80\x93",
         to_string(p.change_class));

@@ -97,8 +97,8 @@ std::string brought_sentence(const TuneResult& result, const StrategySummary& ow
                              const StrategySummary& base, double attainable) {
   const int order = compare_outcomes(outcome(own), outcome(base), result.measure, attainable);
   const std::string_view word = order > 0 ? "better" : order < 0 ? "worse: a loss" : "a tie";
-  std::string out = fmt::format("Against {}: {}; {}.", strategy_title(base.strategy), word,
-                                from_to(base, own));
+  std::string out =
+      fmt::format("Against {}: {}; {}.", strategy_title(base.strategy), word, from_to(base, own));
   const Score score = score_by_seed(result, base.strategy);
   if (score.seeds() > 1) {
     fmt::format_to(std::back_inserter(out), " Seed by seed: {}, {}, {}.", plural(score.wins, "win"),
@@ -130,8 +130,8 @@ std::string changed_text(const StrategyRun& run, const Space& knobs) {
     if (c.state == control::ChangeState::kRefused) refused.insert(c.decision);
     if (c.state == control::ChangeState::kReverted) reverted.insert(c.decision);
   }
-  const auto reflexes = std::count_if(
-      run.record.changes.begin(), run.record.changes.end(), [](const auto& c) {
+  const auto reflexes =
+      std::count_if(run.record.changes.begin(), run.record.changes.end(), [](const auto& c) {
         return c.lane == "reflex" && c.state == control::ChangeState::kApplied;
       });
   std::string tail = fmt::format("{} put on trial, {} reverted, {} refused by the guard",
@@ -140,7 +140,8 @@ std::string changed_text(const StrategyRun& run, const Space& knobs) {
   if (reflexes > 0) tail += ", " + plural(static_cast<double>(reflexes), "reflex move");
   const auto [first, last] = ends_of(run.record);
   const std::string moved = setting_difference(knobs, first, last);
-  if (applied.empty() && reflexes == 0) return "Nothing: no change was put in force (" + tail + ").";
+  if (applied.empty() && reflexes == 0)
+    return "Nothing: no change was put in force (" + tail + ").";
   if (moved.empty()) return "Nothing that lasted: it ended at the setting it found (" + tail + ").";
   return moved + " (" + tail + ").";
 }
@@ -153,14 +154,20 @@ const control::DecisionRecord* tried_before(const control::RunRecord& record, st
   return nullptr;
 }
 
+// With a full stop.
+std::string ended(std::string sentence) {
+  if (!sentence.empty() && sentence.back() != '.') sentence += '.';
+  return sentence;
+}
+
 std::string confirmed_sentence(const control::RunRecord& record, std::size_t at,
                                const Space& knobs) {
   const control::DecisionRecord& d = record.decisions[at];
   std::string moved = setting_difference(knobs, d.from, d.to);
   const control::DecisionRecord* tried = tried_before(record, at);
   if (moved.empty() && tried != nullptr) moved = setting_difference(knobs, tried->from, tried->to);
-  std::string out = fmt::format("{}  {} kept: {}", clock_text(d.t_s), moved, d.reason);
-  if (tried != nullptr && !tried->reason.empty()) out += ". Tried because " + tried->reason;
+  std::string out = fmt::format("At {} {} was kept: {}", clock_text(d.t_s), moved, ended(d.reason));
+  if (tried != nullptr && !tried->reason.empty()) out += " Tried because " + ended(tried->reason);
   return out;
 }
 
@@ -177,7 +184,7 @@ std::vector<std::string> why_sentences(const StrategyRun& run, const Space& knob
     }
   }
   if (left_out > 0) {
-    out.push_back(fmt::format("{} more are in the table of decisions.", left_out));
+    out.push_back(fmt::format("{} more in the table of decisions.", left_out));
   }
   if (!out.empty() || decisions.empty()) return out;
   const control::DecisionRecord& last = decisions.back();
@@ -208,10 +215,10 @@ std::string hindsight_text(const TuneResult& result, const StrategySummary* own)
   }
   std::string out = "Held one setting from the start";
   const StrategyRun* shown = shown_run(result);
-  const StrategyRun* run =
-      shown == nullptr ? nullptr : find_run(result, "hindsight", shown->seed);
+  const StrategyRun* run = shown == nullptr ? nullptr : find_run(result, "hindsight", shown->seed);
   if (run != nullptr && !run->note.empty()) out += " (" + run->note + ")";
-  out += ", chosen with knowledge of this very traffic: " + measure_text(*ideal, result.measure) + ".";
+  out +=
+      ", chosen with knowledge of this very traffic: " + measure_text(*ideal, result.measure) + ".";
   if (own == nullptr) return out;
   const int order =
       compare_outcomes(outcome(*own), outcome(*ideal), result.measure, ideal->attainment);
@@ -222,11 +229,39 @@ std::string hindsight_text(const TuneResult& result, const StrategySummary* own)
   fmt::format_to(std::back_inserter(out), " Bad requests: {} {} than hindsight's.", points(gap),
                  gap >= 0 ? "more" : "fewer");
   if (own->capture) {
-    fmt::format_to(std::back_inserter(out),
-                   " Of what an oracle that knows every shift gains over yesterday, it captured {}.",
-                   percent(*own->capture, 0));
+    fmt::format_to(
+        std::back_inserter(out),
+        " Of what an oracle that knows every shift gains over yesterday, it captured {}.",
+        percent(*own->capture, 0));
   }
   return out;
+}
+
+// Both outcomes in one sentence, in the words of the measure.
+std::string both(const StrategySummary& own, const StrategySummary& base,
+                 std::string_view measure) {
+  const std::string with = strategy_title(base.strategy);
+  if (measure == "cost") {
+    return fmt::format(
+        "With ArqonHPO a million good tokens cost {} and {} of requests were good; with {} it "
+        "would "
+        "have been {} and {}.",
+        dollars(own.cost), percent(own.attainment), with, dollars(base.cost),
+        percent(base.attainment));
+  }
+  if (measure == "good_tokens") {
+    return fmt::format("ArqonHPO delivered {} good tokens; {} would have delivered {}.",
+                       short_count(own.good_tokens), with, short_count(base.good_tokens));
+  }
+  if (measure == "latency") {
+    return fmt::format(
+        "With ArqonHPO the p99 time to first token was {} and {} of requests were good; with {} it "
+        "would have been {} and {}.",
+        milliseconds(own.ttft_ms_p99), percent(own.attainment), with,
+        milliseconds(base.ttft_ms_p99), percent(base.attainment));
+  }
+  return fmt::format("With ArqonHPO {} of requests were good; with {} it would have been {}.",
+                     percent(own.attainment), with, percent(base.attainment));
 }
 
 void judge(Verdict& v, const TuneResult& result, const StrategySummary& own,
@@ -234,28 +269,26 @@ void judge(Verdict& v, const TuneResult& result, const StrategySummary& own,
   const StrategySummary* ideal = find_summary(result, "hindsight");
   const double attainable = ideal == nullptr ? 0 : ideal->attainment;
   const int order = compare_outcomes(outcome(own), outcome(base), result.measure, attainable);
-  const std::string ours = measure_text(own, result.measure);
-  const std::string theirs = measure_text(base, result.measure);
+  const std::string sentence = both(own, base, result.measure);
   const std::string title = strategy_title(base.strategy);
   v.tone = order > 0 ? Tone::kGain : order < 0 ? Tone::kLoss : Tone::kEven;
+  v.headline = sentence;
   if (order < 0) {
-    v.headline = fmt::format("ArqonHPO lost to {}: {} against {}.", title, ours, theirs);
+    v.headline = fmt::format("ArqonHPO lost to {}. {}", title, sentence);
   } else if (ideal != nullptr && nothing_to_gain(result, *ideal)) {
     v.tone = Tone::kNothingToGain;
-    v.headline = fmt::format(
-        "There was nothing to gain here, not even with hindsight. ArqonHPO did no harm: {}; {}: {}.",
-        ours, title, theirs);
-  } else if (order > 0) {
-    v.headline = fmt::format("ArqonHPO reached {}; {} would have reached {}.", ours, title, theirs);
-  } else {
-    v.headline = fmt::format("ArqonHPO came out level with {}: {} against {}.", title, ours, theirs);
+    v.headline =
+        "There was nothing to gain here, not even with hindsight, and ArqonHPO did no harm. " +
+        sentence;
+  } else if (order == 0) {
+    v.headline = fmt::format("ArqonHPO came out level with {}. {}", title, sentence);
   }
 }
 
 std::string pool_text(const sim::PoolSpec& pool) {
-  return fmt::format("{} {} of {} on {}{}", pool.replicas, pool.replicas == 1 ? "replica" : "replicas",
-                     pool.model, pool.tp > 1 ? fmt::format("{} x ", pool.tp) : std::string(),
-                     pool.gpu);
+  return fmt::format("{} {} of {} on {}{}", pool.replicas,
+                     pool.replicas == 1 ? "replica" : "replicas", pool.model,
+                     pool.tp > 1 ? fmt::format("{} x ", pool.tp) : std::string(), pool.gpu);
 }
 
 std::string joined(const std::vector<std::string>& parts, std::string_view last = " and ") {
@@ -271,11 +304,16 @@ std::string joined(const std::vector<std::string>& parts, std::string_view last 
 
 std::string_view to_string(Tone tone) {
   switch (tone) {
-    case Tone::kGain: return "Gain";
-    case Tone::kEven: return "Even";
-    case Tone::kLoss: return "Loss";
-    case Tone::kNothingToGain: return "Nothing to gain";
-    case Tone::kUnknown: return "No verdict";
+    case Tone::kGain:
+      return "Gain";
+    case Tone::kEven:
+      return "Even";
+    case Tone::kLoss:
+      return "Loss";
+    case Tone::kNothingToGain:
+      return "Nothing to gain";
+    case Tone::kUnknown:
+      return "No verdict";
   }
   return "No verdict";
 }
@@ -301,8 +339,8 @@ Verdict verdict(const TuneResult& result, const documents::Scenario& scenario) {
   if (own == nullptr) {
     v.headline = "ArqonHPO itself did not run here; the table shows the strategies that did.";
   } else if (base == nullptr) {
-    v.headline = "ArqonHPO reached " + measure_text(*own, result.measure) +
-                 "; no baseline ran beside it.";
+    v.headline =
+        "ArqonHPO reached " + measure_text(*own, result.measure) + "; no baseline ran beside it.";
   } else {
     judge(v, result, *own, *base);
   }
@@ -327,7 +365,10 @@ std::string scenario_sentence(const documents::Scenario& scenario) {
   const std::size_t moves = shifts(scenario).size();
   std::string out = fmt::format("{} serve {} for {}", joined(pools), joined(classes),
                                 duration_text(scenario.duration_s));
-  if (moves > 0) out += fmt::format("; the traffic shifts {}", moves == 1 ? "once" : fmt::format("{} times", moves));
+  if (moves > 0)
+    out += fmt::format("; the traffic shifts {}", moves == 1   ? std::string("once")
+                                                  : moves == 2 ? std::string("twice")
+                                                               : fmt::format("{} times", moves));
   out += knobs.empty() ? std::string("; nothing may be tuned.")
                        : "; " + joined(knobs) + " may be tuned while it serves.";
   return out;

@@ -18,16 +18,17 @@ std::string_view to_string(Tone tone);
 // Plain text throughout (not escaped).
 struct Verdict {
   Tone tone = Tone::kUnknown;
-  std::string headline;   // one sentence
-  std::string changed;    // what changed?
+  std::string headline;              // one sentence
+  std::string changed;               // what changed?
   std::vector<std::string> why;      // why? one sentence per confirmed change, or why nothing held
   std::vector<std::string> brought;  // what did it bring? one sentence per baseline
-  std::string hindsight;  // what would hindsight have done?
+  std::string hindsight;             // what would hindsight have done?
 };
 
 // ArqonHPO against the careful team's setting: yesterday where it ran, else the default. Rules of
 // the ranking: missing hindsight's share of good requests by more than 0.1 point loses to not
-// missing it; then the scenario's measure, where 0.1 point of bad share or 1 % of the rest is a tie.
+// missing it; then the scenario's measure, where 0.1 point of bad share or 1 % of the rest is a
+// tie.
 Verdict verdict(const documents::TuneResult& result, const documents::Scenario& scenario);
 
 // -1 when `a` is worse than `b`, 0 a tie, +1 better, by that rule. `attainable`: hindsight's

@@ -30,7 +30,7 @@ TEST(Verdict, a_gain_names_the_change_its_reason_and_hindsight) {
   const documents::Scenario scenario = synthetic_scenario();
   const Verdict v = verdict(synthetic_result(scenario), scenario);
   EXPECT_EQ(v.tone, Tone::kGain);
-  EXPECT_TRUE(says(v.headline, "yesterday's best setting would have reached"));
+  EXPECT_TRUE(says(v.headline, "with yesterday's best setting it would have been"));
   EXPECT_TRUE(says(v.changed, "main.prefill_token_budget 8192 \xE2\x86\x92 1024"));
   EXPECT_TRUE(says(v.changed, "1 refused by the guard"));
   ASSERT_FALSE(v.why.empty());
@@ -73,7 +73,7 @@ TEST(Verdict, speaks_without_hindsight_without_baselines_and_without_runs) {
 TEST(ScenarioSentence, names_fleet_traffic_and_knobs) {
   EXPECT_EQ(scenario_sentence(synthetic_scenario()),
             "4 replicas of llama-3.1-8b on h100-sxm-80g serve chat and code for 2 h; the traffic "
-            "shifts 2 times; main.prefill_token_budget, main.batch_size and "
+            "shifts twice; main.prefill_token_budget, main.batch_size and "
             "main.speculative_decoding_k may be tuned while it serves.");
 }
 

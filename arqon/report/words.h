@@ -33,8 +33,8 @@ std::string clock_text(double seconds);
 // Shortest plain number, at most five significant digits: "1024", "0.92".
 std::string number(double value);
 
-// One knob's value(s) as its owner writes them: a category by name, a bool as on / off, a simplex as
-// "0.7 : 0.3".
+// One knob's value(s) as its owner writes them: a category by name, a bool as on / off, a simplex
+// as "0.7 : 0.3".
 std::string knob_value(const Parameter& knob, std::span<const double> slots);
 // What differs between two settings: "main.batch_size 64 -> 128, main.k 0 -> 1"; "" when nothing.
 // The arrow is UTF-8. Settings of a wrong length give "".

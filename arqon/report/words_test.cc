@@ -11,7 +11,9 @@ namespace {
 
 TEST(Words, escape_leaves_no_markup_and_no_control_characters) {
   EXPECT_EQ(escape("<b a=\"x\">&'"), "&lt;b a=&quot;x&quot;&gt;&amp;&#39;");
-  EXPECT_EQ(escape(std::string("a\0b", 3)), "a\xEF\xBF\xBD" "b");
+  EXPECT_EQ(escape(std::string("a\0b", 3)),
+            "a\xEF\xBF\xBD"
+            "b");
   EXPECT_EQ(escape("\xC3\x28 \xE2\x86\x92"), "\xEF\xBF\xBD( \xE2\x86\x92");
   EXPECT_EQ(escape("\xED\xA0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
 }
