@@ -32,7 +32,7 @@ class Setup(unittest.TestCase):
             shutil.copy(ROOT / "tools" / name, self.tree / "tools" / name)
         self.bin = self.tree / "bin"
         self.bin.mkdir()
-        for tool in ("bash", "env", "dirname", "sed", "grep", "tr", "mkdir", "cat", "tail"):
+        for tool in ("bash", "env", "dirname", "sed", "grep", "tr", "mkdir", "cat", "tail", "paste"):
             (self.bin / tool).symlink_to(shutil.which(tool))
         self.calls = self.tree / "calls"
         self.calls.touch()
