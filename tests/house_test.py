@@ -32,7 +32,8 @@ class Setup(unittest.TestCase):
             shutil.copy(ROOT / "tools" / name, self.tree / "tools" / name)
         self.bin = self.tree / "bin"
         self.bin.mkdir()
-        for tool in ("bash", "env", "dirname", "sed", "grep", "tr", "mkdir", "cat", "tail"):
+        tools = "bash env dirname sed grep mkdir cat tail paste"
+        for tool in tools.split():
             (self.bin / tool).symlink_to(shutil.which(tool))
         self.calls = self.tree / "calls"
         self.calls.touch()

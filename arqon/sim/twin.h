@@ -27,6 +27,10 @@ struct TwinOptions {
   double draft_ms_per_k = 0.6;
   std::uint64_t seed = 0;              // noise streams
   bool record_requests = false;        // keep one row per request (simulate --requests)
+  // > 0: arrival times of the trace are ignored; so many slots each send the next request of the
+  // trace when their last one ends (see workload::closed_loop_concurrency).
+  int closed_loop_concurrency = 0;
+  bool step_by_step = false;           // never run several steps at once; same results, for tests
 };
 
 // One row of `simulate --requests`.

@@ -1,4 +1,4 @@
-"""Every command and every Python example of the README works as written, in an otherwise empty folder.
+"""Every command and Python example of the README works as written, in an otherwise empty folder.
 
 Usage: readme_test.py ARQONHPO_BINARY
 Blocks marked sh run as one shell session from top to bottom, those marked python each on its own.
