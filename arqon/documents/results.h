@@ -45,8 +45,8 @@ struct TuneResult {
   std::string build;    // build id; not part of any decision
   std::vector<StrategyRun> runs;
   std::vector<StrategySummary> summary;
-  std::vector<std::string>
-      remarks;  // plain sentences: what changed, what it brought, what is not known
+  // Plain sentences: what changed, what it brought, what is not known.
+  std::vector<std::string> remarks;
 };
 
 std::string to_json(const TuneResult& result, const Scenario& scenario);

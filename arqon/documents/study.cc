@@ -21,24 +21,21 @@ constexpr std::size_t kConstraintsMax = 64;
 // The largest double below 2^63.
 constexpr internal::Range kSeed{.min = 0, .max = 9223372036854774784.0};
 
-std::optional<Space> read_bounds(const Node& node) {
-  if (!node) return std::nullopt;
-  if (node.value().as_object() == nullptr) return node.fail("must be an object of parameters");
+Space read_bounds(const Node& node) {
   std::vector<Parameter> parameters;
   std::size_t slots = 0;
-  bool ok = true;
   for (const auto& [name, member] : node.members()) {
+    if (node.issues().full()) break;
     if (name.empty()) member.fail_key("a parameter needs a name");
-    ok = ok && !name.empty();
-    auto parameter = internal::read_parameter(name, Section(member, internal::kParameterKeys));
-    ok = ok && parameter.has_value();
-    if (!parameter) continue;
-    slots += parameter->slots();
-    parameters.push_back(std::move(*parameter));
+    const auto parameter =
+        internal::read_parameter(name, Section(member, internal::kParameterKeys));
+    parameters.push_back(parameter.value_or(internal::placeholder(name)));
+    slots += parameters.back().slots();
   }
-  if (node.value().as_object()->empty()) return node.fail("must name at least one parameter");
-  if (slots > kSlotsMax) return node.fail(fmt::format("at most {} values in all", kSlotsMax));
-  if (!ok) return std::nullopt;
+  if (node && node.value().as_object() != nullptr && parameters.empty()) {
+    node.fail("must name at least one parameter");
+  }
+  if (slots > kSlotsMax) node.fail(fmt::format("at most {} values in all", kSlotsMax));
   return Space(std::move(parameters));
 }
 
@@ -106,9 +103,7 @@ StudyDocument read_study(const Node& node) {
   if (const auto index = root.get("strategy").one_of(internal::kStrategies)) {
     config.strategy = internal::kStrategies[*index];
   }
-  auto space = read_bounds(root.need("bounds"));
-  if (!space) return out;
-  config.space = std::move(*space);
+  config.space = read_bounds(root.need("bounds"));
   if (const Node guardrails = root.get("guardrails")) {
     out.guardrails = internal::read_guardrails(guardrails, config.space);
   }

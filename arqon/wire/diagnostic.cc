@@ -12,6 +12,8 @@ namespace {
 
 // Longer names are never near anything; the bound keeps hostile keys cheap.
 constexpr std::size_t kWordMax = 96;
+// A beginning this long says which name was meant.
+constexpr std::size_t kPrefixMin = 3;
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
@@ -65,7 +67,11 @@ std::string nearest_name(std::string_view word, const std::vector<std::string>& 
       best = name;
     }
   }
-  return best;
+  if (!best.empty() || word.size() < kPrefixMin) return best;
+  for (const std::string& name : known) {
+    if (name.starts_with(word)) return name;  // "tpot" for "tpot_ms"
+  }
+  return "";
 }
 
 std::string shortened(std::string_view text, std::size_t characters) {

@@ -21,7 +21,7 @@ using Diagnostics = std::vector<Diagnostic>;
 // "FILE:LINE:COLUMN: PATH: MESSAGE (got VALUE); HINT"; what is unknown or empty is left out.
 std::string to_string(const Diagnostic& diagnostic, std::string_view file);
 // The known name nearest to `word` by edit distance (Damerau-Levenshtein, letter case ignored), or
-// "" when none is near. The first of equals wins.
+// the first that begins with it, or "" when none is near. The first of equals wins.
 std::string nearest_name(std::string_view word, const std::vector<std::string>& known);
 
 // `text` cut to `characters` with "..." at the end, control bytes and broken UTF-8 shown as '?'.

@@ -27,6 +27,7 @@ TEST(NearestName, finds_a_typing_error_and_ignores_case) {
   EXPECT_EQ(nearest_name("mni", known), "min");
   EXPECT_EQ(nearest_name("Scale", known), "scale");
   EXPECT_EQ(nearest_name("batchsize", known), "batch_size");
+  EXPECT_EQ(nearest_name("bat", known), "batch_size");
 }
 
 TEST(NearestName, says_nothing_when_nothing_is_near) {

@@ -223,6 +223,11 @@ std::optional<Parameter> read_parameter(const std::string& name, const Section& 
   return ok ? std::optional(std::move(p)) : std::nullopt;
 }
 
+Parameter placeholder(const std::string& name) {
+  constexpr double kWide = 1e300;
+  return {.name = name, .min = -kWide, .max = kWide};
+}
+
 wire::Object parameter_object(const Parameter& p) {
   wire::Object out;
   if (is_number_type(p.type)) {

@@ -13,6 +13,9 @@ namespace arqon::documents::internal {
 
 // One member of "bounds" or "knobs". Nothing when any part of it is wrong.
 std::optional<Parameter> read_parameter(const std::string& name, const Section& section);
+// Stands for a parameter that could not be read, so that what refers to it can still be checked. A
+// document that needs one has an issue and is never used.
+Parameter placeholder(const std::string& name);
 wire::Object parameter_object(const Parameter& parameter);
 
 // How strict a setting is read: what was asked lies on the grid, what was in force may lie between.

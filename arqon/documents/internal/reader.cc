@@ -83,6 +83,10 @@ std::nullopt_t Node::fail_key(std::string message, std::string hint) const {
   return std::nullopt;
 }
 
+Node Node::child(std::string_view key) const {
+  return Node(value_ != nullptr ? value_->find(key) : nullptr, joined(path_, key), *issues_);
+}
+
 std::optional<double> Node::number(const Range& range) const {
   if (value_ == nullptr) return std::nullopt;
   if (!value_->is_number() || !inside(range, value_->number())) {
@@ -169,10 +173,6 @@ Section::Section(const Node& node, Names keys) : node_(node) {
   }
 }
 
-Node Section::get(std::string_view key) const {
-  return Node(node_ ? node_.value().find(key) : nullptr, joined(node_.path(), key), node_.issues());
-}
-
 Node Section::need(std::string_view key) const {
   Node found = get(key);
   if (!found && is_object_) {
@@ -189,7 +189,7 @@ std::string hint_for(std::string_view word, Names known) {
   if (!near.empty()) return fmt::format("did you mean \"{}\"?", near);
   if (known.empty() || known.size() > 16) return "";
   std::string out = "known here:";
-  for (const std::string_view name : known) {
+  for (const std::string_view& name : known) {
     out += fmt::format("{} {}", &name == known.data() ? "" : ",", name);
   }
   return out;

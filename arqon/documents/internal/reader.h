@@ -60,6 +60,9 @@ class Node {
   const std::string& path() const { return path_; }
   Issues& issues() const { return *issues_; }
 
+  // The member `key`, absent where this is no object or has none.
+  Node child(std::string_view key) const;
+
   // Records an error at this value; always std::nullopt, so that a reader may return it.
   std::nullopt_t fail(std::string message, std::string hint = "") const;
   // Records an error at the key of this value: the name itself is wrong.
@@ -91,7 +94,7 @@ class Section {
   bool is_object() const { return is_object_; }
   const Node& node() const { return node_; }
   bool has(std::string_view key) const { return node_ && node_.value().find(key) != nullptr; }
-  Node get(std::string_view key) const;
+  Node get(std::string_view key) const { return node_.child(key); }
   // Records when the key is not there.
   Node need(std::string_view key) const;
 
