@@ -137,8 +137,7 @@ Status Loop::start() {
                             "its bounds or set it by hand first",
                             space_[violation.param].name, guard::to_string(violation.kind)));
   }
-  const Config low = reflex_.low(), high = reflex_.high();
-  (void)guard_.set_envelope(low, high);
+  publish_envelope();
   meter_.emplace(options_.window, last_);
   regime_since_ = clock_.now();
   return {};
@@ -238,6 +237,9 @@ void Loop::notice_regime(const serving::Observation& now) {
     regime_since_ = now.at;
     price_ = kPriceFirst;
     (void)proposer_.new_regime();
+    // What was proven for other traffic is not proven for this.
+    reflex_.reset(confirmed());
+    publish_envelope();
     record_decision("regime", in_force(), in_force(),
                     fmt::format("{:.0f} % of the mix of requests has moved: earlier verdicts are "
                                 "stale",
@@ -267,9 +269,7 @@ Status Loop::steady(const serving::Observation& now) {
   if (before_reflex_) {
     const stats::Counts after = evidence_.total(kIncumbentSeconds);
     if (after.n < options_.window.requests_min / 2) return {};
-    reflex_.helped(after.rate() < before_reflex_->rate(), now.at);
-    before_reflex_.reset();
-    guard_.confirm(now.at);   // both ends were proven before: nothing new is claimed
+    return judge_reflex(after, now);
   }
   if (options_.reflex) {
     if (auto moved = reflex(now); !moved || now.at < quiet_until_) return moved;
@@ -460,8 +460,7 @@ Status Loop::confirm(const std::string& reason) {
                 ChangeState::kConfirmed, reason);
   proposer_.passed(e.move);
   reflex_.widen(in_force());
-  const Config low = reflex_.low(), high = reflex_.high();
-  (void)guard_.set_envelope(low, high);
+  publish_envelope();
   evidence_.clear();
   price_ = std::max(kPriceFirst, price_ / 2);
   credit_ = price_;   // the direction is good: the next step need not wait to be paid for
@@ -524,6 +523,30 @@ Status Loop::reflex(const serving::Observation& now) {
   evidence_.clear();
   quiet_until_ = now.at + kQuiet;
   return apply(guard_, serving::Scope{}, from, guard::Lane::kReflex, move->why);
+}
+
+// A move that did not help is taken back: the burst may be over, and the other limits may suffer.
+Status Loop::judge_reflex(const stats::Counts& after, const serving::Observation& now) {
+  const bool helped = after.rate() < 0.7 * before_reflex_->rate();
+  const stats::Counts before = *before_reflex_;
+  before_reflex_.reset();
+  reflex_.helped(helped, now.at);
+  if (helped) {
+    guard_.confirm(now.at);   // both ends were proven before: nothing new is claimed
+    return {};
+  }
+  const Config from = in_force();
+  (void)guard_.revert(now.at);
+  const std::string reason = "the reflex move did not help";
+  record_decision("revert", from, in_force(), reason, before, after);
+  evidence_.clear();
+  quiet_until_ = now.at + kQuiet;
+  return apply(guard_, serving::Scope{}, from, guard::Lane::kRevert, reason);
+}
+
+void Loop::publish_envelope() {
+  const Config low = reflex_.low(), high = reflex_.high();
+  (void)guard_.set_envelope(low, high);
 }
 
 Status Loop::apply(const guard::SafetyExecutor& guard, serving::Scope scope, const Config& from,

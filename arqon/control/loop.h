@@ -73,6 +73,8 @@ class Loop {
   Status begin(const serving::Observation& now);
   void open_experiment(Move move, const stats::Counts& before, const serving::Observation& now);
   Status reflex(const serving::Observation& now);
+  Status judge_reflex(const stats::Counts& after, const serving::Observation& now);
+  void publish_envelope();
   bool tripped() const;
   // One step towards the experiment's target with the guard of that part of the fleet. True when
   // the target is in force there; an error when guard or engine refuse.

@@ -26,6 +26,8 @@ class Reflex {
 
   // A confirmed setting widens the envelope to include it.
   void widen(const Config& confirmed);
+  // The envelope shrinks to this setting: what was proven before no longer holds.
+  void reset(const Config& confirmed) { low_ = high_ = confirmed; }
   const Config& low() const { return low_; }
   const Config& high() const { return high_; }
 
