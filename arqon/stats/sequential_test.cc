@@ -66,32 +66,32 @@ TEST(LogEBelow, equals_the_mixture_written_out) {
 }
 
 TEST(LogEAbove, finds_a_raised_rate_within_the_requests_the_design_names) {
-  EXPECT_LE(simulate(0.10, 200 / kScale, 5000, above).median, 40);
-  EXPECT_LE(simulate(0.05, 200 / kScale, 5000, above).median, 100);
-  EXPECT_LE(simulate(0.03, 200 / kScale, 5000, above).median, 300);
-  const Alarms twice = simulate(0.02, 100 / kScale, 20000, above);
+  EXPECT_LE(simulate(0.10, 200, 5000, above).median, 40);
+  EXPECT_LE(simulate(0.05, 200, 5000, above).median, 100);
+  EXPECT_LE(simulate(0.03, 200, 5000, above).median, 300);
+  const Alarms twice = simulate(0.02, 100, 20000, above);
   EXPECT_LE(twice.median, 1200);
   EXPECT_GE(twice.share, 0.9);
 }
 
 TEST(LogEAbove, false_alarms_stay_under_alpha_when_looked_at_after_every_request) {
-  // Nominal 5 %, standard error 0.7 % at 1,000 runs.
-  const Alarms at_limit = simulate(0.01, 1000 / kScale, 20000, above);
-  EXPECT_LE(at_limit.share, 0.05 + 0.02 * std::sqrt(kScale));
+  // Nominal 5 %, standard error 0.9 % at 600 runs.
+  const Alarms at_limit = simulate(0.01, 600 / kScale, 20000, above);
+  EXPECT_LE(at_limit.share, 0.05 + 0.025 * std::sqrt(kScale));
   EXPECT_GE(at_limit.share, 0.005);  // a test that never speaks would pass the line above
-  EXPECT_LE(simulate(0.004, 200 / kScale, 20000, above).share, 0.02 * kScale);
+  EXPECT_LE(simulate(0.004, 50 / std::min(kScale, 2), 20000, above).share, 0.04);
 }
 
 TEST(LogEBelow, shows_a_low_rate_and_rarely_accepts_the_limit_itself) {
-  EXPECT_LE(simulate(0.001, 200 / kScale, 5000, below).median, 600);
-  EXPECT_LE(simulate(0.004, 200 / kScale, 20000, below).median, 1500);
-  EXPECT_LE(simulate(0.01, 1000 / kScale, 20000, below).share, 0.05 + 0.02 * std::sqrt(kScale));
+  EXPECT_LE(simulate(0.001, 200, 5000, below).median, 600);
+  EXPECT_LE(simulate(0.004, 200, 20000, below).median, 1500);
+  EXPECT_LE(simulate(0.01, 600 / kScale, 20000, below).share, 0.05 + 0.025 * std::sqrt(kScale));
 }
 
 TEST(LogEAbove, bursts_alarm_falsely_unless_the_dispersion_is_known) {
   const auto run = [](double dispersion) {
     int alarms = 0;
-    const int runs = 200 / kScale;
+    const int runs = 100 / std::min(kScale, 4);
     for (int i = 0; i < runs; ++i) {
       Rng rng = Rng(5).stream(static_cast<std::uint64_t>(i));
       Counts counts;
@@ -128,11 +128,11 @@ TEST(LogEAbove, works_for_limits_above_one_half) {
 
 TEST(ConfidenceSequence, holds_the_true_rate_at_all_times_together) {
   for (const double rate : {0.002, 0.05, 0.4}) {
-    const Alarms missed = simulate(rate, 200 / kScale, 1500, [&](const Counts& c) {
+    const Alarms missed = simulate(rate, 100 / kScale, 1500, [&](const Counts& c) {
       const Interval i = confidence_sequence(c, 0.05);
       return rate < i.low || rate > i.high;
     });
-    EXPECT_LE(missed.share, 0.05 + 0.05 * std::sqrt(kScale)) << rate;
+    EXPECT_LE(missed.share, 0.05 + 0.06 * std::sqrt(kScale)) << rate;
   }
 }
 
@@ -192,23 +192,25 @@ bool not_worse(const Comparison& c) { return c.log_e_not_worse >= kLevel; }
 
 TEST(Compare, equal_arms_are_rarely_told_apart_whenever_one_looks) {
   const auto either = [](const Comparison& c) { return worse(c) || better(c); };
-  const int runs = 100 / kScale;
+  const int runs = 40 / std::min(kScale, 4);
+  double total = 0;
   for (const double rate : {0.003, 0.01, 0.1}) {
     for (const std::uint64_t n : {std::uint64_t{0}, std::uint64_t{1000}}) {
-      // Two hypotheses at 5 % each.
-      EXPECT_LE(simulate_two({rate, rate, n}, runs, 500, either).share, 0.10) << rate << ", " << n;
+      total += simulate_two({rate, rate, n}, runs, 500, either).share;
     }
   }
+  // Two hypotheses at 5 % each, over 240 runs of 20,000 requests; 1 % was measured.
+  EXPECT_LE(total / 6, 0.05);
 }
 
 TEST(Compare, a_regression_of_exactly_the_margin_is_on_the_edge_of_both_hypotheses) {
-  const int runs = 100 / kScale;
+  const int runs = 40 / std::min(kScale, 4);
   const TwoArms edge{.incumbent = 0.01, .challenger = 0.02, .incumbent_n = 3000, .margin = 0.01};
   EXPECT_LE(simulate_two(edge, runs, 500, worse).share, 0.10);
   EXPECT_LE(simulate_two(edge, runs, 500, not_worse).share, 0.10);
   // Rates below the margin: no challenger can be shown worse than 0.1 % + 0.5 % here.
   const TwoArms tiny{.incumbent = 0.001, .challenger = 0.001, .incumbent_n = 3000, .margin = 0.005};
-  EXPECT_EQ(simulate_two(tiny, runs, 500, worse).share, 0);
+  EXPECT_EQ(simulate_two(tiny, runs / 2, 1000, worse).share, 0);
 }
 
 TEST(Compare, finds_large_regressions_fast_and_small_ones_in_thousands) {
