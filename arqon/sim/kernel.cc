@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "arqon/base/assert.h"
+#include "arqon/sim/checks.h"
 
 namespace arqon::sim {
 namespace {
@@ -16,80 +17,14 @@ constexpr Ps kFrontEnd = 4 * kPsPerMs;
 constexpr Ps kRestartTick = 250 * kPsPerMs;
 constexpr Ps kDrainSlice = kPsPerSecond;
 constexpr Ps kDrainMost = 600 * kPsPerSecond;
-// Keeps integer picoseconds far from overflow.
-constexpr Duration kArrivalLast = std::chrono::hours(24 * 60);
 constexpr Duration kLiveSettle = std::chrono::seconds(5);
 constexpr Duration kRestartSettle = std::chrono::seconds(15);
 
 Ps to_ps(Duration d) { return d.count() * 1000; }
 double seconds(Ps t) { return static_cast<double>(t) / static_cast<double>(kPsPerSecond); }
 
-template <typename Table>
-std::string names_of(const Table& table) {
-  std::string out;
-  for (const auto& row : table) out += (out.empty() ? "" : ", ") + std::string(row.name);
-  return out;
-}
-
 tl::unexpected<Error> invalid(std::string message) {
   return fail(ErrorCode::kInvalidConfig, std::move(message));
-}
-
-Status check_pool(const PoolSpec& pool) {
-  if (find_model(pool.model) == nullptr) {
-    return invalid(fmt::format("pool \"{}\": unknown model \"{}\"; known: {}", pool.name,
-                               pool.model, names_of(known_models())));
-  }
-  if (find_gpu(pool.gpu) == nullptr) {
-    return invalid(fmt::format("pool \"{}\": unknown gpu \"{}\"; known: {}", pool.name, pool.gpu,
-                               names_of(known_gpus())));
-  }
-  if (pool.tp != 1 && pool.tp != 2 && pool.tp != 4 && pool.tp != 8) {
-    return invalid(fmt::format("pool \"{}\": tp must be 1, 2, 4 or 8 (got {})", pool.name, pool.tp));
-  }
-  if (pool.dtype != "bf16" && pool.dtype != "fp8") {
-    return invalid(fmt::format("pool \"{}\": unknown dtype \"{}\"; known: bf16, fp8", pool.name,
-                               pool.dtype));
-  }
-  if (pool.dtype == "fp8" && find_gpu(pool.gpu)->fp8_speedup <= 1) {
-    return invalid(fmt::format("pool \"{}\": {} has no fp8", pool.name, pool.gpu));
-  }
-  if (pool.replicas < 1 || pool.replicas > 1024) {
-    return invalid(fmt::format("pool \"{}\": replicas must lie in [1, 1024] (got {})", pool.name,
-                               pool.replicas));
-  }
-  if (!(pool.price_per_gpu_hour >= 0)) {
-    return invalid(fmt::format("pool \"{}\": price_per_gpu_hour must not be negative", pool.name));
-  }
-  if (pool.engine.scheduler != "vllm-v1") {
-    return invalid(fmt::format("pool \"{}\": unknown scheduler \"{}\"; known: vllm-v1", pool.name,
-                               pool.engine.scheduler));
-  }
-  return {};
-}
-
-Status check_router(const RouterSpec& router, std::size_t replicas) {
-  if (!parse_policy(router.policy)) {
-    return invalid(fmt::format(
-        "unknown router policy \"{}\"; known: least_request, round_robin, random, weighted",
-        router.policy));
-  }
-  if (!(router.state_age_ms >= 0 && router.state_age_ms <= 1e6)) {
-    return invalid(fmt::format("router.state_age_ms must lie in [0, 1e6] (got {})",
-                               router.state_age_ms));
-  }
-  if (router.weights.empty()) return {};
-  double sum = 0;
-  bool valid = router.weights.size() == replicas;
-  for (const double w : router.weights) {
-    valid = valid && w >= 0 && std::isfinite(w);
-    sum += w;
-  }
-  if (!valid || !(sum > 0)) {
-    return invalid(fmt::format(
-        "router.weights must be {} values >= 0 with a positive sum, one per replica", replicas));
-  }
-  return {};
 }
 
 }  // namespace
@@ -102,47 +37,22 @@ Twin::Kernel::Kernel(TwinOptions options, RoutingPolicy policy, std::size_t repl
   if (!options_.fleet.router.weights.empty()) router_.set_weights(options_.fleet.router.weights);
   state_age_ = std::llround(options_.fleet.router.state_age_ms * static_cast<double>(kPsPerMs));
   for (const workload::Request& r : trace_) {
-    largest_request_ =
-        std::max(largest_request_, std::uint64_t{r.prompt_tokens} + r.output_tokens);
+    largest_request_ = std::max(largest_request_, std::uint64_t{r.prompt_tokens} + r.output_tokens);
   }
-}
-
-Status Twin::Kernel::check_trace(const TwinOptions& options) {
-  Duration last{};
-  for (std::size_t i = 0; i < options.trace->size(); ++i) {
-    const workload::Request& r = (*options.trace)[i];
-    if (r.request_class >= options.classes.size()) {
-      return invalid(fmt::format("request {} is of class {}, but there are {} classes", i,
-                                 r.request_class, options.classes.size()));
-    }
-    if (r.prompt_tokens < 1 || r.output_tokens < 1 || r.arrival < last ||
-        r.arrival > kArrivalLast || !(r.acceptance >= 0 && r.acceptance <= 1)) {
-      return invalid(fmt::format("request {} has no tokens, an acceptance outside [0, 1] or "
-                                 "arrives out of order or after 60 days",
-                                 i));
-    }
-    last = r.arrival;
-  }
-  return {};
 }
 
 Result<std::unique_ptr<Twin::Kernel>> Twin::Kernel::create(TwinOptions options) {
   if (options.trace == nullptr) options.trace = std::make_shared<const workload::Trace>();
-  if (options.fleet.pools.empty()) return invalid("the fleet has no pools");
-  std::size_t replicas = 0;
-  for (const PoolSpec& pool : options.fleet.pools) {
-    if (Status s = check_pool(pool); !s) return tl::unexpected<Error>(s.error());
-    replicas += static_cast<std::size_t>(pool.replicas);
-  }
-  if (Status s = check_router(options.fleet.router, replicas); !s) {
+  if (Status s = check_fleet(options.fleet); !s) return tl::unexpected<Error>(s.error());
+  if (Status s = check_trace(*options.trace, options.classes.size()); !s) {
     return tl::unexpected<Error>(s.error());
-  }
-  if (Status s = check_trace(options); !s) return tl::unexpected<Error>(s.error());
-  if (!(options.fleet.restart_load_s >= 0 && options.fleet.restart_load_s <= 1e6)) {
-    return invalid("restart_load_s must lie in [0, 1e6]");
   }
   Result<std::vector<KnobBinding>> bindings = bind_knobs(options.knobs, options.fleet);
   if (!bindings) return tl::unexpected<Error>(bindings.error());
+  std::size_t replicas = 0;
+  for (const PoolSpec& pool : options.fleet.pools) {
+    replicas += static_cast<std::size_t>(pool.replicas);
+  }
   const RoutingPolicy policy = *parse_policy(options.fleet.router.policy);
   std::unique_ptr<Kernel> kernel(new Kernel(std::move(options), policy, replicas));
   kernel->bindings_ = std::move(*bindings);
@@ -169,13 +79,18 @@ Status Twin::Kernel::build_pool(std::size_t pool_index) {
   const EngineSettings settings = initial_settings(pool.engine, *gpu);
   if (Status s = check_settings(settings, pool.name); !s) return s;
   for (int i = 0; i < pool.replicas; ++i) {
-    Seat seat{.pool = pool_index, .name = fmt::format("{}/{}", pool.name, i), .model = model,
-              .gpu = gpu, .wanted = settings};
+    Seat seat{.pool = pool_index,
+              .name = fmt::format("{}/{}", pool.name, i),
+              .model = model,
+              .gpu = gpu,
+              .wanted = settings};
     Result<std::int64_t> blocks = blocks_for(seat, settings.boot);
     if (!blocks) return tl::unexpected<Error>(blocks.error());
     seat.wanted_blocks = *blocks;
     const std::size_t index = seats_.size();
-    ReplicaOptions options{.step_time = step_time, .settings = settings, .blocks = *blocks,
+    ReplicaOptions options{.step_time = step_time,
+                           .settings = settings,
+                           .blocks = *blocks,
                            .index = static_cast<int>(index),
                            .step_by_step = options_.step_by_step};
     if (options_.closed_loop_concurrency > 0) options.finished_slots = &finished_slots_;
@@ -251,14 +166,14 @@ void Twin::Kernel::fill_capabilities() {
 
 Result<Config> Twin::Kernel::apply(const Config& setting, serving::Scope scope) {
   if (scope.replica < serving::Scope::kAll || scope.replica >= capabilities_.replicas) {
-    return invalid(fmt::format("no replica {}; there are {}", scope.replica,
-                               capabilities_.replicas));
+    return invalid(
+        fmt::format("no replica {}; there are {}", scope.replica, capabilities_.replicas));
   }
   const bool one = scope.replica != serving::Scope::kAll;
   if (setting.size() != options_.knobs.slots() ||
       !std::all_of(setting.begin(), setting.end(), [](double v) { return std::isfinite(v); })) {
-    return invalid(fmt::format("a setting of this engine has {} finite values",
-                               options_.knobs.slots()));
+    return invalid(
+        fmt::format("a setting of this engine has {} finite values", options_.knobs.slots()));
   }
   Config accepted = options_.knobs.snap(setting);
   const Config present = read_config(false, scope.replica);
@@ -342,7 +257,7 @@ void Twin::Kernel::dispatch(std::size_t trace_index, Ps arrival, std::uint32_t s
   sequence.request_class = r.request_class;
   account_.route(sequence);
   if (!replica.refuses()) {
-    replica.enqueue(slab_.add(sequence));
+    replica.enqueue(slab_.add(sequence), at);
     return;
   }
   account_.reject(sequence, static_cast<int>(chosen));
@@ -358,6 +273,8 @@ void Twin::Kernel::run_slice(Ps target) {
       if (arrival + kFrontEnd > target) break;
       dispatch(next_, arrival, 0);
     }
+    // The router looks on its own grid, whether or not somebody sends or watches then.
+    if (router_.needs_loads() && state_age_ > 0) refresh_loads(target);
     advance_all(target);
     account_.arrive_until(target);
   }
@@ -382,6 +299,7 @@ void Twin::Kernel::run_closed(Ps target) {
       sent_.pop();
       dispatch(sent.trace_index, sent.at, sent.slot);
     }
+    if (router_.needs_loads() && state_age_ > 0) refresh_loads(end);
     advance_all(end);
     collect_finished();
     now_ = end;
@@ -417,16 +335,15 @@ void Twin::Kernel::drain() {
 // ---- restarts ------------------------------------------------------------------------------
 
 bool Twin::Kernel::restart_wanted() const {
-  return std::any_of(seats_.begin(), seats_.end(), [](const Seat& seat) {
-    return !(seat.replica->boot() == seat.wanted.boot);
-  });
+  return std::any_of(seats_.begin(), seats_.end(),
+                     [](const Seat& seat) { return !(seat.replica->boot() == seat.wanted.boot); });
 }
 
 // One replica at a time: off the router, what runs ends, its queue goes elsewhere, load, back on.
 void Twin::Kernel::roll_restarts() {
   if (restart_ == Restart::kDraining && seats_[restarting_].replica->empty()) {
-    loaded_at_ = now_ + std::llround(options_.fleet.restart_load_s *
-                                     static_cast<double>(kPsPerSecond));
+    loaded_at_ =
+        now_ + std::llround(options_.fleet.restart_load_s * static_cast<double>(kPsPerSecond));
     restart_ = Restart::kLoading;
   }
   if (restart_ == Restart::kLoading && now_ >= loaded_at_) {
@@ -443,12 +360,13 @@ void Twin::Kernel::roll_restarts() {
   restarting_ = static_cast<std::size_t>(first - seats_.begin());
   restart_ = Restart::kDraining;
   first->replica->hold(true);
-  if (seats_.size() == 1) return;   // nowhere else to go: the queue waits
+  if (seats_.size() == 1) return;  // nowhere else to go: the queue waits
   router_.set_available(restarting_, false);
   for (const SequenceId id : first->replica->take_queue()) {
     const std::size_t chosen = choose(now_);
     slab_[id].replica = static_cast<std::uint16_t>(chosen);
-    seats_[chosen].replica->enqueue(id);
+    account_.route(slab_[id]);
+    seats_[chosen].replica->enqueue(id, now_);
   }
 }
 
@@ -469,8 +387,8 @@ serving::Observation Twin::Kernel::observe(serving::Scope scope) {
   }
   out.at = TimePoint(Duration(now_ / 1000));
   out.kv_use = one ? kv_use : kv_use / static_cast<double>(seats_.size());
-  out.classes = one ? account_.counters(static_cast<std::size_t>(scope.replica))
-                    : account_.counters();
+  out.classes =
+      one ? account_.counters(static_cast<std::size_t>(scope.replica)) : account_.counters();
   paid_gpu_s(&out.paid_dollars);
   out.effective = read_config(true, scope.replica);
   return out;
@@ -516,7 +434,8 @@ Totals Twin::Kernel::totals() const {
     for (std::size_t i = 0; i < s.batch.size(); ++i) sum.batch[i] += s.batch[i];
     busy += seconds(s.busy);
     if (now_ > 0) {
-      out.kv_use_mean += static_cast<double>(s.context_time) / (capacity * static_cast<double>(now_));
+      out.kv_use_mean +=
+          static_cast<double>(s.context_time) / (capacity * static_cast<double>(now_));
     }
     out.kv_use_max =
         std::max(out.kv_use_max, std::min(1.0, static_cast<double>(s.context_max) / capacity));
