@@ -3,6 +3,8 @@ SETUP ?= tools/setup
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 RELEASE = build/release
 DEMO = mix-migration
+# The seeds of the traffic; scenarios/data/baselines.json keeps the searched settings for these.
+SEEDS ?= 1,2,3,4,5
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench bench-live python fuzz tidy clean
 
@@ -13,7 +15,7 @@ help:  ## this list
 demo:  ## tune a simulated fleet through shifting traffic and compare; writes a report
 	@$(SETUP) core
 	@tools/build release arqonhpo
-	@$(RELEASE)/apps/arqonhpo/arqonhpo tune $(DEMO) --compare --out results/$(DEMO)
+	@$(RELEASE)/apps/arqonhpo/arqonhpo tune $(DEMO) --compare --seeds $(SEEDS)
 
 test:  ## build with and without sanitizers, run every test; the last line counts them
 	@$(SETUP) python
@@ -26,11 +28,10 @@ bench:  ## the figures docs/benchmarks.md keeps
 	@tools/build release
 	@tools/run_benches
 
-bench-live:  ## the demo with yesterday, hindsight and oracle searched anew; long
+bench-live:  ## yesterday, hindsight and oracle of the shipped scenarios searched anew; long
 	@$(SETUP) core
-	@tools/build release arqonhpo
-	@$(RELEASE)/apps/arqonhpo/arqonhpo tune $(DEMO) --compare --recompute-baselines \
-	  --out results/$(DEMO)-live
+	@tools/build release bench_live
+	@$(RELEASE)/bench/bench_live scenarios/data/baselines.json $(SEEDS) $(wildcard scenarios/*.json)
 
 python:  ## the Python package arqonhpo into .venv
 	@$(SETUP) python

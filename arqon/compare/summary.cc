@@ -188,7 +188,7 @@ std::vector<std::string> remarks(const documents::Scenario& scenario,
         100 * *ours->capture));
   }
   std::size_t seeds = 0;
-  for (const StrategyRun& run : runs) seeds += run.strategy == "arqonhpo" ? 1 : 0;
+  for (const StrategyRun& run : runs) seeds += run.strategy == "arqonhpo" ? 1u : 0u;
   if (seeds < 5) {
     out.push_back(fmt::format("{} seed{}: too few to call a difference; five or more are needed.",
                               seeds, seeds == 1 ? "" : "s"));

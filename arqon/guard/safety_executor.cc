@@ -27,11 +27,13 @@ bool ordinary(double value) noexcept {
 
 // Same rule as Space::contains; bounded by construction, so the conversion cannot overflow.
 bool on_grid(const Rule& rule, double value) noexcept {
-  const double steps = (value - rule.origin) / rule.step;
-  const double half = steps < 0 ? -0.5 : 0.5;
-  const auto nearest = static_cast<double>(static_cast<std::int64_t>(steps + half));
-  return std::abs(steps - nearest) <= kGridTolerance * std::max(1.0, std::abs(steps)) ||
-         value == rule.top;
+  const double offset = value - rule.origin;
+  const double half = offset < 0 ? -0.5 : 0.5;
+  const auto nearest = static_cast<double>(static_cast<std::int64_t>(offset * rule.inverse + half));
+  // Nearly every value is exact, and a division costs as much as all the rest.
+  if (nearest * rule.step == offset || value == rule.top) return true;
+  const double steps = offset / rule.step;
+  return std::abs(steps - nearest) <= kGridTolerance * std::max(1.0, std::abs(steps));
 }
 
 double distance(const Rule& rule, const double* from, const double* to) noexcept {

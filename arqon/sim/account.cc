@@ -72,8 +72,12 @@ struct Columns {
 }  // namespace
 
 Account::Account(const std::vector<serving::Slo>& classes, const workload::Trace& trace,
-                 bool record_requests)
-    : trace_(trace), classes_(classes), counters_(classes.size()), samples_(classes.size()) {
+                 std::size_t replicas, bool record_requests)
+    : trace_(trace),
+      classes_(classes),
+      counters_(classes.size()),
+      by_replica_(replicas, counters_),
+      samples_(classes.size()) {
   gap_limit_min_ = kNever;
   for (const serving::Slo& slo : classes) {
     constexpr auto kUnit = static_cast<double>(kPsPerMs);
@@ -117,12 +121,20 @@ void Account::arrive_until(Ps t) {
   }
 }
 
+void Account::route(const Sequence& sequence) {
+  serving::ClassCounters& counters = replica_counters(sequence);
+  ++counters.arrived;
+  counters.prompt_tokens += sequence.prompt;
+}
+
 void Account::mark(Sequence& sequence, Limit limit) {
   if (sequence.broke != Limit::kNone) return;
   sequence.broke = limit;
-  serving::ClassCounters& counters = counters_[sequence.request_class];
-  ++counters.bad;
-  ++counters.bad_by[static_cast<std::size_t>(limit)];
+  for (serving::ClassCounters* counters :
+       {&counters_[sequence.request_class], &replica_counters(sequence)}) {
+    ++counters->bad;
+    ++counters->bad_by[static_cast<std::size_t>(limit)];
+  }
 }
 
 bool Account::ttft_broken(const Sequence& sequence, Ps age) const {
@@ -173,6 +185,7 @@ void Account::finish(Sequence& sequence, Ps now, Ps gap, int replica) {
   }
   if (sequence.cut) mark(sequence, Limit::kCap);
   counters.output_tokens += sequence.output;
+  replica_counters(sequence).output_tokens += sequence.output;
   if (sequence.cut) {
     ++result.ledger.cut;
   } else if (sequence.broke != Limit::kNone) {
@@ -182,6 +195,8 @@ void Account::finish(Sequence& sequence, Ps now, Ps gap, int replica) {
     ++result.ledger.good;
     ++counters.good;
     counters.good_tokens += sequence.output;
+    ++replica_counters(sequence).good;
+    replica_counters(sequence).good_tokens += sequence.output;
     ++bin_at(sequence.arrival).good;
   }
   ++ended_;

@@ -21,12 +21,15 @@ struct Sample {
 class Account {
  public:
   Account(const std::vector<serving::Slo>& classes, const workload::Trace& trace,
-          bool record_requests);
+          std::size_t replicas, bool record_requests);
 
   // Counts arrivals of the trace up to `t`, in trace order.
   void arrive_until(Ps t);
   // One arrival of a closed loop, at `t`.
   void arrive(std::size_t trace_index, Ps t);
+
+  // The router has chosen sequence.replica.
+  void route(const Sequence& sequence);
 
   // Counts a limit that `sequence` has broken for good, once.
   void judge_waiting(Sequence& sequence, Ps now);
@@ -41,6 +44,10 @@ class Account {
   void reject(const Sequence& sequence, int replica);
 
   const std::vector<serving::ClassCounters>& counters() const { return counters_; }
+  // Of the requests sent to one replica; without histograms.
+  const std::vector<serving::ClassCounters>& counters(std::size_t replica) const {
+    return by_replica_[replica];
+  }
   std::uint64_t ended() const { return ended_; }
   std::uint64_t arrived() const { return arrived_; }
   const std::vector<RequestRow>& rows() const { return rows_; }
@@ -56,6 +63,9 @@ class Account {
     std::uint64_t arrived = 0, good = 0;
   };
   void mark(Sequence& sequence, serving::Limit limit);
+  serving::ClassCounters& replica_counters(const Sequence& sequence) {
+    return by_replica_[sequence.replica][sequence.request_class];
+  }
   bool ttft_broken(const Sequence& sequence, Ps age) const;
   Bin& bin_at(Ps arrival);
   void record_row(const Sequence& sequence, const Sample& sample, int replica);
@@ -64,6 +74,7 @@ class Account {
   std::vector<serving::Slo> classes_;
   std::vector<Limits> limits_;
   std::vector<serving::ClassCounters> counters_;
+  std::vector<std::vector<serving::ClassCounters>> by_replica_;
   std::vector<ClassResult> results_;        // ledger and late_by
   std::vector<std::vector<Sample>> samples_;
   std::vector<Bin> bins_;                   // 5 minutes each, by arrival

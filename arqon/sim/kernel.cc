@@ -97,7 +97,7 @@ Status check_router(const RouterSpec& router, std::size_t replicas) {
 Twin::Kernel::Kernel(TwinOptions options, RoutingPolicy policy, std::size_t replicas)
     : options_(std::move(options)),
       trace_(*options_.trace),
-      account_(options_.classes, trace_, options_.record_requests),
+      account_(options_.classes, trace_, replicas, options_.record_requests),
       router_(policy, replicas, Rng(options_.seed).stream("router")) {
   if (!options_.fleet.router.weights.empty()) router_.set_weights(options_.fleet.router.weights);
   state_age_ = std::llround(options_.fleet.router.state_age_ms * static_cast<double>(kPsPerMs));
@@ -208,7 +208,7 @@ Result<std::int64_t> Twin::Kernel::blocks_for(const Seat& seat, const BootSettin
 
 // ---- knobs ---------------------------------------------------------------------------------
 
-Config Twin::Kernel::read_config(bool in_force) const {
+Config Twin::Kernel::read_config(bool in_force, int replica) const {
   Config out(options_.knobs.slots());
   for (const KnobBinding& b : bindings_) {
     if (b.knob == nullptr) {
@@ -217,10 +217,12 @@ Config Twin::Kernel::read_config(bool in_force) const {
       for (std::size_t i = 0; i < b.slots; ++i) out[b.offset + i] = router_.weights()[i] / sum;
       continue;
     }
-    double value = b.knob->read(seats_[b.first_replica].wanted);
+    const std::size_t at = b.covers(replica) ? static_cast<std::size_t>(replica) : b.first_replica;
+    double value = b.knob->read(seats_[at].wanted);
     // While a restart rolls, the old value holds until the last replica has it.
     for (std::size_t i = 0; in_force && b.knob->restart && i < b.replicas; ++i) {
       const Seat& seat = seats_[b.first_replica + i];
+      if (b.covers(replica) && b.first_replica + i != at) continue;
       if (seat.replica->boot() == seat.wanted.boot) continue;
       value = b.knob->read({seat.wanted.live, seat.replica->boot()});
     }
@@ -244,27 +246,36 @@ void Twin::Kernel::fill_capabilities() {
   }
   capabilities_.boot = read_config(true);
   capabilities_.classes = options_.classes;
+  capabilities_.replicas = static_cast<int>(seats_.size());
 }
 
-Result<Config> Twin::Kernel::apply(const Config& setting) {
+Result<Config> Twin::Kernel::apply(const Config& setting, serving::Scope scope) {
+  if (scope.replica < serving::Scope::kAll || scope.replica >= capabilities_.replicas) {
+    return invalid(fmt::format("no replica {}; there are {}", scope.replica,
+                               capabilities_.replicas));
+  }
+  const bool one = scope.replica != serving::Scope::kAll;
   if (setting.size() != options_.knobs.slots() ||
       !std::all_of(setting.begin(), setting.end(), [](double v) { return std::isfinite(v); })) {
     return invalid(fmt::format("a setting of this engine has {} finite values",
                                options_.knobs.slots()));
   }
   Config accepted = options_.knobs.snap(setting);
-  const Config present = read_config(false);
+  const Config present = read_config(false, scope.replica);
   std::vector<EngineSettings> wanted;
   for (const Seat& seat : seats_) wanted.push_back(seat.wanted);
   for (std::size_t i = 0; i < bindings_.size(); ++i) {
     const KnobBinding& b = bindings_[i];
-    if (capabilities_.knobs[i].change_class == ChangeClass::kForbidden) {
+    if (capabilities_.knobs[i].change_class == ChangeClass::kForbidden ||
+        (one && !b.covers(scope.replica))) {
       std::copy_n(present.begin() + static_cast<std::ptrdiff_t>(b.offset), b.slots,
                   accepted.begin() + static_cast<std::ptrdiff_t>(b.offset));
       continue;
     }
-    for (std::size_t r = 0; b.knob != nullptr && r < b.replicas; ++r) {
-      b.knob->write(wanted[b.first_replica + r], accepted[b.offset]);
+    for (std::size_t r = b.first_replica; b.knob != nullptr && r < b.first_replica + b.replicas;
+         ++r) {
+      if (one && r != static_cast<std::size_t>(scope.replica)) continue;
+      b.knob->write(wanted[r], accepted[b.offset]);
     }
   }
   std::vector<std::int64_t> blocks;
@@ -282,6 +293,7 @@ Result<Config> Twin::Kernel::apply(const Config& setting) {
     seats_[r].wanted_blocks = blocks[r];
     seats_[r].replica->set_live(wanted[r].live);
   }
+  router_.cap_share(one ? std::optional(static_cast<std::size_t>(scope.replica)) : std::nullopt);
   for (const KnobBinding& b : bindings_) {
     if (b.knob == nullptr) router_.set_weights(std::span(accepted).subspan(b.offset, b.slots));
   }
@@ -325,8 +337,10 @@ void Twin::Kernel::dispatch(std::size_t trace_index, Ps arrival, std::uint32_t s
   sequence.cut = cap > 0 && std::int64_t{r.output_tokens} > cap;
   sequence.output = sequence.cut ? static_cast<std::uint32_t>(cap) : r.output_tokens;
   sequence.slot = slot;
+  sequence.replica = static_cast<std::uint16_t>(chosen);
   sequence.acceptance = r.acceptance;
   sequence.request_class = r.request_class;
+  account_.route(sequence);
   if (!replica.refuses()) {
     replica.enqueue(slab_.add(sequence));
     return;
@@ -432,26 +446,33 @@ void Twin::Kernel::roll_restarts() {
   if (seats_.size() == 1) return;   // nowhere else to go: the queue waits
   router_.set_available(restarting_, false);
   for (const SequenceId id : first->replica->take_queue()) {
-    seats_[choose(now_)].replica->enqueue(id);
+    const std::size_t chosen = choose(now_);
+    slab_[id].replica = static_cast<std::uint16_t>(chosen);
+    seats_[chosen].replica->enqueue(id);
   }
 }
 
 // ---- what is known -------------------------------------------------------------------------
 
-serving::Observation Twin::Kernel::observe() {
+serving::Observation Twin::Kernel::observe(serving::Scope scope) {
+  ARQON_ASSERT(scope.replica >= serving::Scope::kAll && scope.replica < capabilities_.replicas);
+  const bool one = scope.replica != serving::Scope::kAll;
   serving::Observation out;
   double kv_use = 0;
-  for (Seat& seat : seats_) {
+  for (std::size_t r = 0; r < seats_.size(); ++r) {
+    if (one && r != static_cast<std::size_t>(scope.replica)) continue;
+    const Seat& seat = seats_[r];
     seat.replica->judge(now_);
     out.running += static_cast<double>(seat.replica->running());
     out.waiting += static_cast<double>(seat.replica->waiting());
     kv_use += seat.replica->kv_use();
   }
   out.at = TimePoint(Duration(now_ / 1000));
-  out.kv_use = kv_use / static_cast<double>(seats_.size());
-  out.classes = account_.counters();
+  out.kv_use = one ? kv_use : kv_use / static_cast<double>(seats_.size());
+  out.classes = one ? account_.counters(static_cast<std::size_t>(scope.replica))
+                    : account_.counters();
   paid_gpu_s(&out.paid_dollars);
-  out.effective = read_config(true);
+  out.effective = read_config(true, scope.replica);
   return out;
 }
 

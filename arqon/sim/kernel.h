@@ -21,8 +21,8 @@ class Twin::Kernel {
   static Result<std::unique_ptr<Kernel>> create(TwinOptions options);
 
   const serving::Capabilities& capabilities() const { return capabilities_; }
-  Result<Config> apply(const Config& setting);
-  serving::Observation observe();
+  Result<Config> apply(const Config& setting, serving::Scope scope);
+  serving::Observation observe(serving::Scope scope);
   serving::Health health() const;
   Ps now() const { return now_; }
   void run_to(Ps target);
@@ -56,7 +56,8 @@ class Twin::Kernel {
   static Status check_trace(const TwinOptions& options);
   Status build_pool(std::size_t pool_index);
   Result<std::int64_t> blocks_for(const Seat& seat, const BootSettings& boot) const;
-  Config read_config(bool in_force) const;
+  // Values of the replicas' settings; of the first one a knob moves, or of `replica` if it is one.
+  Config read_config(bool in_force, int replica = serving::Scope::kAll) const;
   void fill_capabilities();
 
   void run_slice(Ps target);

@@ -31,6 +31,7 @@ struct Sequence {
   std::uint32_t slot = 0;          // closed loop: which slot sent it
   float acceptance = 0;
   std::uint16_t request_class = 0;
+  std::uint16_t replica = 0;       // fleet-wide index of the one that serves it
   serving::Limit broke = serving::Limit::kNone;
   bool cut = false;                // output was shortened by max_tokens
 };

@@ -60,6 +60,11 @@ struct KnobBinding {
   std::size_t replicas = 0;
   std::size_t offset = 0;                 // first slot in a Config
   std::size_t slots = 1;
+
+  bool covers(int replica) const {
+    return knob != nullptr && replica >= static_cast<int>(first_replica) &&
+           replica < static_cast<int>(first_replica + replicas);
+  }
 };
 
 // Binds "pool.knob", "pool/N.knob" and "router.weights". kInvalidConfig names what is known.

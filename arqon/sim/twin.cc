@@ -16,8 +16,10 @@ Result<std::unique_ptr<Twin>> Twin::create(TwinOptions options) {
 }
 
 const serving::Capabilities& Twin::capabilities() const { return kernel_->capabilities(); }
-Result<Config> Twin::apply(const Config& setting) { return kernel_->apply(setting); }
-serving::Observation Twin::observe() { return kernel_->observe(); }
+Result<Config> Twin::apply(const Config& setting, serving::Scope scope) {
+  return kernel_->apply(setting, scope);
+}
+serving::Observation Twin::observe(serving::Scope scope) { return kernel_->observe(scope); }
 serving::Health Twin::health() { return kernel_->health(); }
 
 TimePoint Twin::now() const { return TimePoint(Duration(kernel_->now() / 1000)); }

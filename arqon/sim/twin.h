@@ -52,8 +52,10 @@ class Twin final : public serving::Engine, public Clock {
   ~Twin() override;
 
   const serving::Capabilities& capabilities() const override;
-  Result<Config> apply(const Config& setting) override;
-  serving::Observation observe() override;
+  using serving::Engine::apply;
+  using serving::Engine::observe;
+  Result<Config> apply(const Config& setting, serving::Scope scope) override;
+  serving::Observation observe(serving::Scope scope) override;
   serving::Health health() override;
 
   TimePoint now() const override;

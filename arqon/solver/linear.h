@@ -19,9 +19,10 @@ class Cholesky {
   // b' A^-1 b.
   double inverse_norm(std::span<const double> b) const;
 
- private:
+  // L^-1 b, with A = L L'.
   std::vector<double> forward(std::span<const double> b) const;
 
+ private:
   std::vector<double> l_;
   std::size_t n_;
 };

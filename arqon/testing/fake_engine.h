@@ -37,7 +37,9 @@ class FakeEngine final : public serving::Engine, public Clock {
   }
 
   const serving::Capabilities& capabilities() const override { return capabilities_; }
-  Result<Config> apply(const Config& setting) override {
+  using serving::Engine::apply;
+  using serving::Engine::observe;
+  Result<Config> apply(const Config& setting, serving::Scope) override {
     ++applies;
     if (refuse_applies) return fail(ErrorCode::kUnavailable, "the engine does not answer");
     settings.push_back(setting);
@@ -45,7 +47,7 @@ class FakeEngine final : public serving::Engine, public Clock {
     if (clamp) clamp(state_.effective);
     return state_.effective;
   }
-  serving::Observation observe() override {
+  serving::Observation observe(serving::Scope) override {
     state_.at = now_;
     return state_;
   }

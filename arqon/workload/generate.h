@@ -23,4 +23,8 @@ struct GenerateOptions {
 // kInvalidConfig with file, line and reason when it is malformed.
 Result<Trace> generate(const std::vector<Spec>& workloads, const GenerateOptions& options);
 
+// Concurrency of a single closed-loop workload, for TwinOptions; 0 when arrivals are open. The trace
+// of a closed loop holds its requests in the order of sending, all at time 0.
+int closed_loop_concurrency(const std::vector<Spec>& workloads);
+
 }  // namespace arqon::workload

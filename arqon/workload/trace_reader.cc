@@ -11,7 +11,7 @@
 #include <optional>
 #include <system_error>
 
-#include "arqon/workload/json_fields.h"
+#include "arqon/wire/json.h"
 
 namespace arqon::workload {
 namespace {
@@ -21,6 +21,7 @@ constexpr std::size_t kLineMax = 1u << 20;
 constexpr std::size_t kRowsMax = 20'000'000;
 constexpr std::uint32_t kTokensMax = 10'000'000;
 constexpr double kSecondsMax = 60.0 * 86400;
+constexpr std::int64_t kMsMax = 4'000'000'000'000;   // Unix time in ms fits
 
 // Walks lines, remembers where it is, and words errors.
 class Lines {
@@ -129,6 +130,18 @@ std::optional<std::int64_t> timestamp_ns(std::string_view text) {
   return seconds * 1'000'000'000 + fraction;
 }
 
+// Whole-numbered member `name` in [min, max]; 3.0 passes as 3.
+std::optional<std::int64_t> whole_field(const wire::Value& object, std::string_view name,
+                                        std::int64_t min, std::int64_t max) {
+  const wire::Value* member = object.find(name);
+  if (member == nullptr || !member->is_number()) return std::nullopt;
+  const double n = member->number();
+  if (!(n >= static_cast<double>(min) && n <= static_cast<double>(max)) || n != std::floor(n)) {
+    return std::nullopt;
+  }
+  return static_cast<std::int64_t>(n);
+}
+
 Status check_size(std::string_view text, std::string_view file) {
   if (text.size() <= kBytesMax) return {};
   return fail(ErrorCode::kInvalidConfig, fmt::format("{}: larger than 1 GiB", file));
@@ -176,25 +189,28 @@ Result<TraceRows> parse_mooncake(std::string_view text, std::string_view file) {
   if (Status s = check_size(text, file); !s) return tl::unexpected<Error>(s.error());
   Lines lines(text, file);
   TraceRows rows;
-  double first = 0;
+  std::int64_t first = 0;
   while (const auto line = lines.next()) {
     if (line->size() > kLineMax) return lines.error("line longer than 1 MiB");
     if (line->empty() && lines.at_end()) break;
-    const auto fields = read_mooncake_fields(*line);
-    if (!fields) return lines.error(fields.error().message);
-    if (rows.empty()) first = fields->timestamp_ms;
-    const double ms = fields->timestamp_ms - first;
-    if (!(std::abs(ms) <= kSecondsMax * 1e3)) {
-      return lines.error("more than 60 days from the first row");
+    const auto value = wire::parse_json(*line, {.bytes_max = kLineMax, .depth_max = 8});
+    if (!value) {
+      return lines.error(fmt::format("column {}: {}", value.error().column, value.error().message));
     }
-    const auto valid = [](double n) { return n >= 1 && n <= kTokensMax && n == std::floor(n); };
-    if (!valid(fields->input_length) || !valid(fields->output_length)) {
-      return lines.error(
-          fmt::format("token counts must be whole numbers from 1 to {}", kTokensMax));
+    const auto in = whole_field(*value, "input_length", 1, kTokensMax);
+    const auto out = whole_field(*value, "output_length", 1, kTokensMax);
+    if (!in || !out) {
+      return lines.error(fmt::format(
+          "input_length and output_length must be whole numbers from 1 to {}", kTokensMax));
     }
-    const TraceRow row{Duration(std::llround(ms * 1e6)),
-                       static_cast<std::uint32_t>(fields->input_length),
-                       static_cast<std::uint32_t>(fields->output_length)};
+    const auto at = whole_field(*value, "timestamp", 0, kMsMax);
+    if (!at) return lines.error(fmt::format("timestamp must be ms from 0 to {}", kMsMax));
+    if (rows.empty()) first = *at;
+    const TraceRow row{std::chrono::milliseconds(*at - first), static_cast<std::uint32_t>(*in),
+                       static_cast<std::uint32_t>(*out)};
+    if (*at - first > static_cast<std::int64_t>(kSecondsMax * 1e3)) {
+      return lines.error("more than 60 days after the first row");
+    }
     if (Status s = lines.add(rows, row); !s) return tl::unexpected<Error>(s.error());
   }
   if (rows.empty()) return lines.error("no rows");

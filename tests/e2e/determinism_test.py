@@ -29,12 +29,13 @@ def short_scenario(folder):
 def decisions(binary, scenario, state):
     """The decision records one run leaves, as bytes."""
     command = [binary, "tune", scenario, "--seed", SEED, "--state", state, "--out", state / "out",
-               "--json"]
+               "--strategies", "arqonhpo", "--json"]
     result = subprocess.run([str(part) for part in command], cwd=state.parent, check=False,
                             capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if result.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))}\nexit code {result.returncode}\n{result.stderr}")
-    changes = json.loads(result.stdout)["runs"][0]["changes"]
+    runs = json.loads(result.stdout)["runs"]
+    changes = next(run["changes"] for run in runs if run["strategy"] == "arqonhpo")
     records = (state / "decisions.jsonl").read_bytes()
     return records, changes
 

@@ -87,6 +87,7 @@ Rule make_rule(const Parameter& p, const Limits& limits) {
   rule.delta_limit =
       limits.max_delta * (1 + 1e-9) + 4 * std::numeric_limits<double>::epsilon() * largest;
   rule.step = p.grid_step();
+  rule.inverse = rule.step > 0 ? 1 / rule.step : 0;
   // An integer without a step of its own counts from 0; Space does the same.
   rule.origin = p.type == ParamType::kInt && p.step <= 0 ? 0.0 : domain.min;
   rule.top = domain.max;

@@ -23,11 +23,12 @@ enum class Distance : std::uint8_t {
 struct Rule {
   double max_delta = 0;  // as configured, for reports
   double delta_limit =
-      0;              // max_delta plus room for rounding: 1e-9 of it and four ulps of the range
-  double step = 0;    // 0 = continuous
-  double origin = 0;  // of the grid
-  double top = 0;     // domain's maximum, on the grid by definition
-  double period = 0;  // kCircle
+      0;               // max_delta plus room for rounding: 1e-9 of it and four ulps of the range
+  double step = 0;     // 0 = continuous
+  double inverse = 0;  // 1 / step
+  double origin = 0;   // of the grid
+  double top = 0;      // domain's maximum, on the grid by definition
+  double period = 0;   // kCircle
   std::uint16_t slot = 0;
   std::uint16_t slots = 1;
   Distance distance = Distance::kLine;

@@ -7,9 +7,12 @@
 namespace arqon::solver {
 namespace {
 
-constexpr double kLossScaleMin = 0.10;
-constexpr double kScoreScaleMin = 0.15;
+constexpr double kLossScaleMin = 0.5;
+constexpr double kScoreScaleMin = 0.5;
 constexpr double kScaleMax = 1.5;
+constexpr double kQualityShare = 0.4;
+constexpr std::size_t kBumps = 24;
+constexpr double kBumpsApart = 0.08;
 constexpr std::size_t kCentersTried = 12;
 
 bool useful(const Labelled& d) { return d.loss.has_value() && d.allowed >= 0.5; }
@@ -53,6 +56,22 @@ bool all_positive(std::span<const Labelled> data) {
                      [](const Labelled& d) { return !useful(d) || *d.loss > 0; });
 }
 
+// Losses far above the best say little about the shape near it.
+std::vector<double> quality_weights(const std::vector<double>& losses) {
+  if (losses.empty()) return {};
+  std::vector<double> sorted = losses;
+  std::sort(sorted.begin(), sorted.end());
+  const double best = sorted.front();
+  const auto rank = static_cast<std::size_t>(kQualityShare * static_cast<double>(sorted.size()));
+  const double unit = std::max(sorted[rank] - best, 1e-9 * (1 + std::abs(best)));
+  std::vector<double> weights;
+  for (const double loss : losses) {
+    const double r = (loss - best) / unit;
+    weights.push_back(1 / (1 + r * r));
+  }
+  return weights;
+}
+
 LeastSquares fit_loss(const Basis& basis, std::span<const Labelled> data, bool log) {
   std::vector<Point> points;
   std::vector<double> values;
@@ -61,7 +80,18 @@ LeastSquares fit_loss(const Basis& basis, std::span<const Labelled> data, bool l
     points.push_back(d.at);
     values.push_back(log ? std::log(*d.loss) : *d.loss);
   }
-  return LeastSquares(basis, points, values);
+  return LeastSquares(basis, points, values, quality_weights(values));
+}
+
+// Bumps where there is something to bend them: among the observations near the centre.
+std::vector<Point> bumps(const Encoding& encoding, std::span<const Labelled> data,
+                         const Point& center, double scale, bool only_useful) {
+  std::vector<Point> near;
+  for (const Labelled& d : data) {
+    if (only_useful && !useful(d)) continue;
+    if (encoding.distance(center, d.at) <= scale) near.push_back(d.at);
+  }
+  return spread_out(encoding, center, near, kBumps, kBumpsApart);
 }
 
 Probit fit_score(const Basis& basis, std::span<const Labelled> data) {
@@ -80,24 +110,37 @@ Border::Border(const Encoding& encoding, std::span<const Labelled> data, Point c
     : center_(std::move(center)),
       reach_(loss_scale(encoding, data, center_)),
       log_(all_positive(data)),
-      loss_basis_(encoding, center_, reach_),
-      score_basis_(encoding, center_, score_scale(encoding, data, center_)),
+      loss_basis_(encoding, center_, reach_, bumps(encoding, data, center_, reach_, true)),
+      score_basis_(encoding, center_, score_scale(encoding, data, center_),
+                   bumps(encoding, data, center_, score_scale(encoding, data, center_), false)),
       loss_(fit_loss(loss_basis_, data, log_)),
       probit_(fit_score(score_basis_, data)) {}
 
 Estimate Border::loss(std::span<const double> at) const {
-  Estimate e = loss_.at(loss_basis_(at));
-  if (log_) {
-    e.mean = std::exp(e.mean);
-    e.variance *= e.mean * e.mean;
-  }
-  return e;
+  return loss_.at(loss_basis_, loss_basis_(at));
 }
 
-double Border::score(std::span<const double> at) const { return probit_.score(score_basis_(at)); }
+Prediction Border::predict(std::span<const double> at) const {
+  const Estimate e = loss(at);
+  const double mean = log_ ? std::exp(e.mean) : e.mean;
+  return {.objective = mean,
+          .objective_sd = std::sqrt(e.variance) * (log_ ? mean : 1),
+          .feasible_probability = normal_cdf(score(at))};
+}
 
-double Border::score_sd(std::span<const double> at) const {
-  return std::sqrt(probit_.at(score_basis_(at)).variance);
+double Border::score(std::span<const double> at) const {
+  const Estimate e = margin(at);
+  return e.mean / std::sqrt(1 + e.variance);
+}
+
+Estimate Border::margin(std::span<const double> at) const {
+  return probit_.at(score_basis_, score_basis_(at));
+}
+
+double loss_residual_sd(const Encoding& encoding, std::span<const Labelled> data,
+                        const Point& center) {
+  const Basis basis(encoding, center, loss_scale(encoding, data, center));
+  return fit_loss(basis, data, all_positive(data)).noise_sd();
 }
 
 std::optional<Point> border_center(const Encoding& encoding, std::span<const Labelled> data) {

@@ -7,6 +7,7 @@
 
 #include "arqon/base/rng.h"
 #include "arqon/solver/encoding.h"
+#include "arqon/solver/strategy.h"
 #include "arqon/solver/strategies/tpe/response.h"
 
 namespace arqon::solver {
@@ -23,12 +24,14 @@ class Border {
  public:
   Border(const Encoding& encoding, std::span<const Labelled> data, Point center);
 
-  // Loss in the study's units: mean and variance.
+  // Loss as it is modelled (in ln when every loss is positive): for comparing points.
   Estimate loss(std::span<const double> at) const;
-  // Normal score of P(allowed): 2 means 97.7 %.
+  // Margin to the border in units of the noise that blurs it; negative beyond.
+  Estimate margin(std::span<const double> at) const;
+  // Normal score of P(allowed), the border's own uncertainty integrated out: 2 means 97.7 %.
   double score(std::span<const double> at) const;
-  // Spread of the border's own position in units of the noise that blurs it.
-  double score_sd(std::span<const double> at) const;
+  // All of it, the loss in its own units.
+  Prediction predict(std::span<const double> at) const;
   // How far from the centre the models may be asked.
   double reach() const { return reach_; }
   const Point& center() const { return center_; }
@@ -42,6 +45,10 @@ class Border {
   LeastSquares loss_;
   Probit probit_;
 };
+
+// Residual standard deviation of the loss (in ln where it is positive) about the local model.
+double loss_residual_sd(const Encoding& encoding, std::span<const Labelled> data,
+                        const Point& center);
 
 // The observation to build the models around: the smallest loss among those whose neighbourhood
 // says allowed. Nothing when no observation was allowed.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "arqon/base/assert.h"
 #include "arqon/solver/model_free.h"
@@ -17,6 +18,7 @@ constexpr std::size_t kAtomMin = 3;
 constexpr double kTightGap = 3;
 // A single worst value must stand off by this many spreads of the rest.
 constexpr double kLoneGap = 30;
+constexpr double kTiesMax = 0.1;         // a study with more ties than this has plateaus, not penalties
 constexpr double kSdPerInterval = 3.92;  // width of a 95 % normal interval in standard deviations
 
 double normal_cdf(double x) { return 0.5 * std::erfc(-x * 0.70710678118654752440); }
@@ -71,14 +73,29 @@ std::size_t distinct_settings(std::span<const Ranked> ranked) {
   return seen.size();
 }
 
-// Share of values in `ranked` that equal their neighbour at another setting: plateaus and ties.
-double tie_share(std::span<const Ranked> ranked) {
-  std::size_t ties = 0;
-  for (std::size_t i = 1; i < ranked.size(); ++i) {
-    ties += ranked[i].loss == ranked[i - 1].loss &&
-            ranked[i].observation->at != ranked[i - 1].observation->at;
+// The run of equal losses with the most members: [first, last).
+std::pair<std::size_t, std::size_t> longest_run(std::span<const Ranked> ranked) {
+  std::pair<std::size_t, std::size_t> longest{0, 0};
+  for (std::size_t i = 0; i < ranked.size();) {
+    std::size_t j = i;
+    while (j < ranked.size() && ranked[j].loss == ranked[i].loss) ++j;
+    if (j - i >= longest.second - longest.first) longest = {i, j};
+    i = j;
   }
-  return static_cast<double>(ties) / static_cast<double>(ranked.size());
+  return longest;
+}
+
+// Share of values outside `run` that equal their neighbour at another setting: plateaus and ties.
+double tie_share(std::span<const Ranked> ranked, std::pair<std::size_t, std::size_t> run) {
+  double ties = 0;
+  for (std::size_t i = 1; i < ranked.size(); ++i) {
+    if (i >= run.first && i <= run.second) continue;
+    const bool tie = ranked[i].loss == ranked[i - 1].loss &&
+                     ranked[i].observation->at != ranked[i - 1].observation->at;
+    ties += tie ? 1 : 0;
+  }
+  const std::size_t others = ranked.size() - (run.second - run.first);
+  return ties / static_cast<double>(std::max<std::size_t>(others, 1));
 }
 
 }  // namespace
@@ -138,23 +155,27 @@ Observation observe_trial(const StudyConfig& config, const Encoding& encoding, c
   return out;
 }
 
-double penalty_threshold(std::span<const Observation> observations) {
+Penalty find_penalty(std::span<const Observation> observations) {
+  Penalty out{.value = std::nullopt, .threshold = kInfinity};
   const std::vector<Ranked> ranked = by_loss(observations);
-  if (ranked.size() < 2 || ranked.front().loss == ranked.back().loss) return kInfinity;
-  std::size_t worst = ranked.size() - 1;
-  while (worst > 0 && ranked[worst - 1].loss == ranked.back().loss) --worst;
-  const std::span<const Ranked> rest = std::span(ranked).first(worst);
-  const std::span<const Ranked> atom = std::span(ranked).subspan(worst);
-  if (distinct_settings(atom) >= kAtomMin && tie_share(rest) < 0.1) return ranked.back().loss;
-  // The widest relative gap with at least three values under it.
+  if (ranked.size() < 2 || ranked.front().loss == ranked.back().loss) return out;
+  const auto run = longest_run(ranked);
+  const auto members = std::span(ranked).subspan(run.first, run.second - run.first);
+  if (run.first > 0 && distinct_settings(members) >= kAtomMin &&
+      tie_share(ranked, run) < kTiesMax) {
+    out.value = ranked[run.first].loss;
+  }
   for (std::size_t i = ranked.size() - 1; i >= 3; --i) {
     const double gap = ranked[i].loss - ranked[i - 1].loss;
     const double spread = ranked[i - 1].loss - ranked[0].loss;
     const double above_gap = ranked.back().loss - ranked[i].loss;
     const bool tight = ranked.size() - i >= 2 && above_gap <= 0.1 * gap && gap > kTightGap * spread;
-    if (spread > 0 && (tight || gap > kLoneGap * spread)) return ranked[i].loss;
+    if (spread > 0 && (tight || gap > kLoneGap * spread)) {
+      out.threshold = ranked[i].loss;
+      break;
+    }
   }
-  return kInfinity;
+  return out;
 }
 
 }  // namespace arqon::solver

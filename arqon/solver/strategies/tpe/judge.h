@@ -26,10 +26,17 @@ Observation observe_trial(const StudyConfig& config, const Encoding& encoding, c
 // prior; an interval (lo, hi) is a normal with 95 % inside; a bare number is yes or no.
 double constraint_probability(const Constraint& constraint, const Metric& metric);
 
-// The loss from which on a value is no measurement but a penalty for a forbidden setting
-// (e.g. reward -1000), or +infinity. Two signs count: the worst value repeats to the last bit at
-// different settings while the others do not, or it lies further off than the others spread.
-double penalty_threshold(std::span<const Observation> observations);
+// Which losses are no measurements but penalties for forbidden settings (e.g. reward -1000).
+struct Penalty {
+  std::optional<double> value;   // exactly this loss
+  double threshold;              // this loss and worse; +infinity when there is no such group
+
+  bool covers(double loss) const { return loss >= threshold || (value && loss == *value); }
+};
+
+// Two signs count: the loss that repeats most does so to the last bit at different settings
+// and is not the best, while the others hardly repeat, or a group of the worst lies further off than all others spread.
+Penalty find_penalty(std::span<const Observation> observations);
 
 // Regularised incomplete beta function I_x(a, b), a, b > 0, x in [0, 1]; Lentz's continued
 // fraction (DLMF 8.17.22), relative error below 1e-10.

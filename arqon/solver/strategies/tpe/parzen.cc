@@ -12,6 +12,7 @@ constexpr double kSqrtHalf = 0.70710678118654752440;
 constexpr double kLogSqrtTwoPi = 0.91893853320467274178;
 // Bandwidths never leave [narrowest, widest]; in between they follow the spread of the points.
 constexpr double kWidest = 0.35;
+constexpr double kNarrowest = 0.15;  // for one point; falls as points join
 constexpr double kBandwidthFactor = 0.9;
 
 double normal_cdf(double x) { return 0.5 * std::erfc(-x * kSqrtHalf); }
@@ -46,9 +47,9 @@ double bandwidth(const Encoding& encoding, const std::vector<Point>& points,
     return 1 / (n + 1);  // prior share of a one-hot kernel
   }
   const auto d = static_cast<double>(encoding.dims());
-  const double rule = kBandwidthFactor * spread(encoding, points, weights, i) *
-                      std::pow(n + 1, -1 / (d + 4));
-  const double narrowest = std::max(1 / std::min(100.0, 8 * (n + 2)) / 4, 0.5 * encoding[i].step);
+  const double shrink = std::pow(n + 1, -1 / (d + 4));
+  const double narrowest = std::max(kNarrowest * shrink, 0.5 * encoding[i].step);
+  const double rule = kBandwidthFactor * spread(encoding, points, weights, i) * shrink;
   return std::clamp(rule, std::min(narrowest, kWidest), kWidest);
 }
 

@@ -12,11 +12,22 @@ namespace {
 constexpr double kSqrtHalf = 0.70710678118654752440;
 constexpr double kInvSqrtTwoPi = 0.39894228040143267794;
 // Prior standard deviations. Regression: in units of the values' own spread. Probit: in units of
-// the noise that blurs the border, so 10 means that crossing the neighbourhood moves far through it.
-constexpr double kSlopePrior = 10;
-constexpr double kBendPrior = 5;
-constexpr double kProbitSlopePrior = 12;
-constexpr double kProbitBendPrior = 4;
+// the noise that blurs the border, so 12 means that crossing the neighbourhood moves far through it.
+struct Priors {
+  double level, slope, bend, bump;
+  double of(Basis::Kind kind) const {
+    switch (kind) {
+      case Basis::Kind::kLevel: return level;
+      case Basis::Kind::kSlope: return slope;
+      case Basis::Kind::kBend: return bend;
+      case Basis::Kind::kBump: return bump;
+    }
+    return level;
+  }
+};
+constexpr Priors kLossPriors{10, 10, 5, 0.5};
+constexpr Priors kProbitPriors{20, 25, 10, 1.5};
+constexpr double kBumpWidth = 0.25;
 constexpr double kRelativeNoiseMin = 1e-3;
 constexpr int kNewtonSteps = 25;
 
@@ -37,11 +48,13 @@ struct Rows {
   std::vector<double> values;
 };
 
-Rows local_rows(const Basis& basis, std::span<const Point> points, std::span<const double> values) {
+// `precision` may be empty: all 1.
+Rows local_rows(const Basis& basis, std::span<const Point> points, std::span<const double> values,
+                std::span<const double> precision) {
   ARQON_ASSERT(points.size() == values.size());
   Rows rows;
   for (std::size_t i = 0; i < points.size(); ++i) {
-    const double w = basis.weight(points[i]);
+    const double w = basis.weight(points[i]) * (precision.empty() ? 1 : precision[i]);
     if (w <= 0) continue;
     rows.features.push_back(basis(points[i]));
     rows.weights.push_back(w);
@@ -68,24 +81,43 @@ double dot(std::span<const double> a, std::span<const double> b) {
 
 double normal_cdf(double x) { return 0.5 * std::erfc(-x * kSqrtHalf); }
 
-Basis::Basis(const Encoding& encoding, Point center, double scale)
-    : encoding_(&encoding), center_(std::move(center)), scale_(scale) {
+Basis::Basis(const Encoding& encoding, Point center, double scale, std::vector<Point> bumps)
+    : encoding_(&encoding), center_(std::move(center)), scale_(scale), bumps_(std::move(bumps)) {
   ARQON_ASSERT(scale > 0 && center_.size() == encoding.dims());
+  kinds_.push_back(Kind::kLevel);
   for (std::size_t i = 0; i < encoding.dims(); ++i) {
-    if (encoding[i].geometry == Geometry::kCategory) {
-      slopes_ += encoding[i].choices - 1;
-    } else {
-      smooth_.push_back(i);
-      slopes_ += 1;
-    }
+    const bool category = encoding[i].geometry == Geometry::kCategory;
+    if (!category) smooth_.push_back(i);
+    kinds_.insert(kinds_.end(), category ? encoding[i].choices - 1 : 1, Kind::kSlope);
   }
   const std::size_t m = smooth_.size();
-  size_ = 1 + slopes_ + m + (m <= kCrossMax ? m * (m - (m > 0 ? 1 : 0)) / 2 : 0);
+  const std::size_t products = m > 0 && m <= kCrossMax ? m * (m - 1) / 2 : 0;
+  kinds_.insert(kinds_.end(), m + products, Kind::kBend);
+  if (bumps_.empty()) return;
+  kinds_.insert(kinds_.end(), bumps_.size(), Kind::kBump);
+  const std::size_t n = bumps_.size();
+  std::vector<double> k(n * n);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < n; ++j) k[i * n + j] = similarity(bumps_[i], bumps_[j]);
+    k[i * n + i] += 1e-6;
+  }
+  whitening_.emplace_back(std::move(k), n);
+}
+
+double Basis::similarity(std::span<const double> a, std::span<const double> b) const {
+  double squares = 0;
+  for (std::size_t i = 0; i < encoding_->dims(); ++i) {
+    const double width = (*encoding_)[i].geometry == Geometry::kCategory ? 1 : kBumpWidth;
+    const double d = encoding_->difference(i, a[i], b[i]) / width;
+    squares += d * d;
+  }
+  // A box of more dimensions is wider from corner to corner.
+  return std::exp(-squares / static_cast<double>(encoding_->dims()));
 }
 
 std::vector<double> Basis::operator()(std::span<const double> at) const {
   std::vector<double> f{1.0};
-  f.reserve(size_);
+  f.reserve(size());
   std::vector<double> z;
   for (std::size_t i = 0; i < encoding_->dims(); ++i) {
     if ((*encoding_)[i].geometry != Geometry::kCategory) {
@@ -104,8 +136,37 @@ std::vector<double> Basis::operator()(std::span<const double> at) const {
       for (std::size_t j = 0; j < i; ++j) f.push_back(z[i] * z[j]);
     }
   }
-  ARQON_DCHECK(f.size() == size_);
+  if (!bumps_.empty()) {
+    std::vector<double> near;
+    for (const Point& bump : bumps_) near.push_back(similarity(bump, at));
+    const std::vector<double> white = whitening_[0].forward(near);
+    f.insert(f.end(), white.begin(), white.end());
+  }
+  ARQON_DCHECK(f.size() == size());
   return f;
+}
+
+double Basis::uncovered(std::span<const double> features) const {
+  if (bumps_.empty()) return 0;
+  double covered = 0;
+  for (const double f : features.last(bumps_.size())) covered += f * f;
+  return std::max(0.0, 1 - covered);
+}
+
+std::vector<Point> spread_out(const Encoding& encoding, const Point& center,
+                              std::span<const Point> points, std::size_t count, double apart) {
+  std::vector<Point> out{center};
+  std::vector<double> nearest;
+  for (const Point& p : points) nearest.push_back(encoding.distance(center, p));
+  while (out.size() < count && !points.empty()) {
+    const auto far = std::max_element(nearest.begin(), nearest.end());
+    if (*far < apart) break;
+    out.push_back(points[static_cast<std::size_t>(far - nearest.begin())]);
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      nearest[i] = std::min(nearest[i], encoding.distance(out.back(), points[i]));
+    }
+  }
+  return out;
 }
 
 double Basis::weight(std::span<const double> at) const {
@@ -120,9 +181,9 @@ double Basis::weight(std::span<const double> at) const {
 }
 
 LeastSquares::LeastSquares(const Basis& basis, std::span<const Point> points,
-                           std::span<const double> values)
+                           std::span<const double> values, std::span<const double> weights)
     : factor_({1.0}, 1) {
-  const Rows rows = local_rows(basis, points, values);
+  const Rows rows = local_rows(basis, points, values, weights);
   const std::size_t f = basis.size();
   double total = 1e-12;
   for (std::size_t i = 0; i < rows.values.size(); ++i) {
@@ -136,6 +197,7 @@ LeastSquares::LeastSquares(const Basis& basis, std::span<const Point> points,
     spread += rows.weights[i] * d * d;
   }
   spread = std::max(std::sqrt(spread / total), 1e-12);
+  bump_sd_ = spread * kLossPriors.bump;
   // Two passes: the first noise is a guess, the second comes from the residuals.
   noise_sd_ = 0.1 * spread;
   for (int pass = 0; pass < 3; ++pass) {
@@ -150,7 +212,7 @@ LeastSquares::LeastSquares(const Basis& basis, std::span<const Point> points,
       }
     }
     for (std::size_t j = 0; j < f; ++j) {
-      const double prior = spread * (j == 0 || basis.is_slope(j) ? kSlopePrior : kBendPrior);
+      const double prior = spread * kLossPriors.of(basis.kind(j));
       a[j * f + j] += 1 / (prior * prior);
     }
     factor_ = Cholesky(std::move(a), f);
@@ -168,17 +230,19 @@ LeastSquares::LeastSquares(const Basis& basis, std::span<const Point> points,
   }
 }
 
-Estimate LeastSquares::at(std::span<const double> features) const {
-  return {.mean = shift_ + dot(mean_, features), .variance = factor_.inverse_norm(features)};
+Estimate LeastSquares::at(const Basis& basis, std::span<const double> features) const {
+  return {.mean = shift_ + dot(mean_, features),
+          .variance = factor_.inverse_norm(features) +
+                      bump_sd_ * bump_sd_ * basis.uncovered(features)};
 }
 
 Probit::Probit(const Basis& basis, std::span<const Point> points, std::span<const double> labels)
     : factor_({1.0}, 1), mode_(basis.size(), 0.0) {
-  const Rows rows = local_rows(basis, points, labels);
+  const Rows rows = local_rows(basis, points, labels, {});
   const std::size_t n = basis.size();
   std::vector<double> prior(n);
   for (std::size_t j = 0; j < n; ++j) {
-    const double sd = j == 0 || basis.is_slope(j) ? kProbitSlopePrior : kProbitBendPrior;
+    const double sd = kProbitPriors.of(basis.kind(j));
     prior[j] = 1 / (sd * sd);
   }
   const auto objective = [&](const std::vector<double>& w) {
@@ -229,13 +293,10 @@ Probit::Probit(const Basis& basis, std::span<const Point> points, std::span<cons
   }
 }
 
-Estimate Probit::at(std::span<const double> features) const {
-  return {.mean = dot(mode_, features), .variance = factor_.inverse_norm(features)};
-}
-
-double Probit::score(std::span<const double> features) const {
-  const Estimate e = at(features);
-  return e.mean / std::sqrt(1 + e.variance);
+Estimate Probit::at(const Basis& basis, std::span<const double> features) const {
+  return {.mean = dot(mode_, features),
+          .variance = factor_.inverse_norm(features) +
+                      kProbitPriors.bump * kProbitPriors.bump * basis.uncovered(features)};
 }
 
 }  // namespace arqon::solver

@@ -11,29 +11,40 @@
 namespace arqon::solver {
 
 // Features of a point seen from a centre: 1, the moves along each coordinate in units of `scale`,
-// their squares, and (up to kCrossMax coordinates) their products; a category is one indicator a
-// foreign choice.
+// their squares, (up to kCrossMax coordinates) their products, one indicator a foreign choice of a
+// category, and smooth bumps at `bumps` for what a quadratic misses (a Gaussian process with
+// inducing points, in weight space: Quinonero-Candela & Rasmussen 2005).
 class Basis {
  public:
   static constexpr std::size_t kCrossMax = 8;
+  // What a weight stands for; each kind has its own prior.
+  enum class Kind { kLevel, kSlope, kBend, kBump };
 
-  Basis(const Encoding& encoding, Point center, double scale);
+  Basis(const Encoding& encoding, Point center, double scale, std::vector<Point> bumps = {});
 
-  std::size_t size() const { return size_; }
+  std::size_t size() const { return kinds_.size(); }
+  Kind kind(std::size_t i) const { return kinds_[i]; }
   std::vector<double> operator()(std::span<const double> at) const;
-  // Largest prior size of weight i in units of the response's own scale: slopes wide, bends less.
-  bool is_slope(std::size_t i) const { return i >= 1 && i <= slopes_; }
+  // Share in [0, 1] of the bumps' freedom that no bump covers at this point.
+  double uncovered(std::span<const double> features) const;
   // 1 at the centre, falling to 0 at `scale` from it (tricube, Cleveland 1979).
   double weight(std::span<const double> at) const;
 
  private:
+  double similarity(std::span<const double> a, std::span<const double> b) const;
+
   const Encoding* encoding_;
   Point center_;
   double scale_;
+  std::vector<Point> bumps_;
+  std::vector<Cholesky> whitening_;  // of the bumps' similarities; empty without bumps
   std::vector<std::size_t> smooth_;  // coordinates that are not categories
-  std::size_t slopes_ = 0;
-  std::size_t size_ = 0;
+  std::vector<Kind> kinds_;
 };
+
+// Up to `count` of `points` that lie far from one another, `center` first.
+std::vector<Point> spread_out(const Encoding& encoding, const Point& center,
+                              std::span<const Point> points, std::size_t count, double apart);
 
 struct Estimate {
   double mean = 0;
@@ -43,8 +54,10 @@ struct Estimate {
 // Weighted Bayesian linear regression on a basis; the noise is estimated from the residuals.
 class LeastSquares {
  public:
-  LeastSquares(const Basis& basis, std::span<const Point> points, std::span<const double> values);
-  Estimate at(std::span<const double> features) const;
+  // `weights` scale the precision of each value.
+  LeastSquares(const Basis& basis, std::span<const Point> points, std::span<const double> values,
+               std::span<const double> weights);
+  Estimate at(const Basis& basis, std::span<const double> features) const;
   double noise_sd() const { return noise_sd_; }
 
  private:
@@ -52,6 +65,7 @@ class LeastSquares {
   std::vector<double> mean_;
   double shift_ = 0;
   double noise_sd_ = 0;
+  double bump_sd_ = 0;
 };
 
 // Probit regression P(allowed | x) = Phi(f(x)) with labels in [0, 1]; Laplace approximation about
@@ -60,9 +74,7 @@ class Probit {
  public:
   Probit(const Basis& basis, std::span<const Point> points, std::span<const double> labels);
   // f and its variance.
-  Estimate at(std::span<const double> features) const;
-  // The normal score of P(allowed) with the weights' own uncertainty integrated out.
-  double score(std::span<const double> features) const;
+  Estimate at(const Basis& basis, std::span<const double> features) const;
 
  private:
   Cholesky factor_;

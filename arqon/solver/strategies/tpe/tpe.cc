@@ -9,6 +9,7 @@
 #include "arqon/solver/model_free.h"
 #include "arqon/solver/sampling.h"
 #include "arqon/solver/strategies/tpe/border.h"
+#include "arqon/solver/strategies/tpe/grain.h"
 #include "arqon/solver/strategies/tpe/parzen.h"
 
 namespace arqon::solver {
@@ -22,8 +23,9 @@ constexpr std::size_t kFlatWeights = 25;   // the newest points count in full
 constexpr std::size_t kBorderRounds = 3;
 constexpr std::size_t kBorderCandidates = 64;
 // Normal scores of P(allowed): what is exploited (97.9 %) and what is probed (69 %).
-constexpr double kSafeScore = 2.05;
-constexpr double kProbeScore = 0.5;
+constexpr double kSafeScore = 2.2;
+constexpr double kProbeScore = 0.8;
+constexpr std::size_t kSettling = 48;
 
 // Weights of TPE: the oldest fade so that early random points do not hold the density up.
 std::vector<double> fading_weights(std::size_t n) {
@@ -38,12 +40,12 @@ std::vector<double> fading_weights(std::size_t n) {
 }
 
 std::vector<Labelled> label(std::span<const Observation> observations) {
-  const double penalty = penalty_threshold(observations);
+  const Penalty penalty = find_penalty(observations);
   std::vector<Labelled> out;
   out.reserve(observations.size());
   for (const Observation& o : observations) {
     Labelled l{.at = o.at, .loss = o.loss, .allowed = o.feasible};
-    if (o.loss && *o.loss >= penalty) {
+    if (o.loss && penalty.covers(*o.loss)) {
       l.loss.reset();
       l.allowed = 0;
     }
@@ -83,11 +85,11 @@ Split split(const Encoding& encoding, std::span<const Labelled> data,
           Parzen(encoding, std::move(bad), std::move(bad_weights))};
 }
 
-bool is_probe_turn(std::size_t n) {
-  // Spacings 2, 2, 2, 3, 3, 3, ...: about sqrt(6 n) probes in n decisions.
-  std::size_t at = 0;
-  for (std::size_t k = 0; at < n; ++k) at += 2 + k / 3;
-  return at == n;
+// Probes after the settling phase: each waits an eighth longer, so they thin out as 8 ln(turn).
+bool is_probe_turn(std::size_t turn) {
+  std::size_t at = kSettling;
+  while (at < turn) at += at / 8;
+  return at == turn;
 }
 
 }  // namespace
@@ -158,49 +160,89 @@ Config search(const View& view, const Encoding& encoding, std::span<const Labell
   return best.empty() ? random_point(view.config.space, rng) : best;
 }
 
-// The point with the least loss among those that reach `score_min`; else the surest point.
-Point cheapest_allowed(const Encoding& encoding, const Space& space, const Border& border,
-                       std::span<const Labelled> data, double score_min, Rng& rng) {
-  Point best = border.center();
-  double best_key = kInfinity;
-  const auto consider = [&](Point raw) {
-    const Point at = encoding.encode(space, encoding.decode(space, raw));
-    const double score = border.score(at);
-    const Estimate loss = border.loss(at);
-    const double key = score >= score_min ? std::atan(loss.mean + 0.5 * std::sqrt(loss.variance))
-                                          : 10 + (score_min - score);
-    if (key < best_key) {
-      best_key = key;
-      best = at;
+// What a decision at the border looks for.
+struct Wish {
+  double score_min;       // least normal score of P(allowed)
+  bool sure;              // with the border's own uncertainty; else as if `border_optimism` ...
+  double border_optimism; // ... standard deviations further out were known
+  double loss_optimism;   // standard deviations by which the loss may be less (negative: more)
+  double reach;           // how far from the centre
+};
+
+// The point with the least loss among those that reach the score; else the surest point.
+class BorderSearch {
+ public:
+  BorderSearch(const Encoding& encoding, const Space& space, const Border& border,
+               std::span<const Grain> grains, Wish wish)
+      : encoding_(encoding), space_(space), border_(border), grains_(grains), wish_(wish) {}
+
+  void consider(const Point& raw) {
+    const Point at = acting_point(encoding_, space_, grains_,
+                                  encoding_.encode(space_, encoding_.decode(space_, raw)));
+    const double score = wish_.sure ? border_.score(at) : optimistic(border_.margin(at));
+    const Estimate loss = border_.loss(at);
+    const bool allowed = score >= wish_.score_min;
+    const double key = allowed ? loss.mean - wish_.loss_optimism * std::sqrt(loss.variance)
+                               : -score;
+    if (best_.empty() || (allowed && !best_allowed_) || (allowed == best_allowed_ && key < key_)) {
+      best_ = at;
+      best_allowed_ = allowed;
+      key_ = key;
     }
-  };
-  for (const Labelled& d : data) {
-    if (d.loss && encoding.distance(d.at, border.center()) <= border.reach()) consider(d.at);
   }
-  double width = border.reach() / 2;
-  for (std::size_t round = 0; round < kBorderRounds; ++round, width /= 4) {
-    const Point from = best;
-    for (std::size_t i = 0; i < kBorderCandidates; ++i) {
+
+  // Gaussian moves about the best so far, a few coordinates at a time, never beyond reach.
+  void refine(double width, std::size_t count, Rng& rng) {
+    const Point from = best_;
+    for (std::size_t i = 0; i < count; ++i) {
       Point raw = from;
-      for (std::size_t j = 0; j < raw.size(); ++j) {
-        const double u = rng.uniform();
-        if (encoding[j].geometry == Geometry::kCategory) {
-          if (u < 0.1) raw[j] = std::floor(u * 10 * static_cast<double>(encoding[j].choices));
-          continue;
-        }
-        const double move = width * normal_quantile(std::clamp(u, 1e-9, 1 - 1e-9));
-        if (rng.uniform() < 0.7) raw[j] += std::max(move / width, -3.0) * width;
-      }
-      for (std::size_t j = 0; j < raw.size(); ++j) {
-        const double d = encoding.difference(j, border.center()[j], raw[j]);
-        if (encoding[j].geometry != Geometry::kCategory) {
-          raw[j] = border.center()[j] + std::clamp(d, -border.reach(), border.reach());
-        }
-      }
+      for (std::size_t j = 0; j < raw.size(); ++j) move(raw[j], j, width, rng);
       consider(raw);
     }
   }
-  return best;
+
+  const Point& best() const { return best_; }
+
+ private:
+  double optimistic(const Estimate& margin) const {
+    return margin.mean + wish_.border_optimism * std::sqrt(margin.variance);
+  }
+  void move(double& u, std::size_t j, double width, Rng& rng) const {
+    const double which = rng.uniform();
+    const double step = width * rng.normal();
+    const Coordinate& c = encoding_[j];
+    if (c.geometry == Geometry::kCategory) {
+      if (which < 0.1) u = std::floor(which * 10 * static_cast<double>(c.choices));
+      return;
+    }
+    if (which > 0.7) return;
+    const double center = border_.center()[j];
+    u = center + std::clamp(encoding_.difference(j, center, u + step), -wish_.reach, wish_.reach);
+  }
+
+  const Encoding& encoding_;
+  const Space& space_;
+  const Border& border_;
+  std::span<const Grain> grains_;
+  Wish wish_;
+  Point best_;
+  bool best_allowed_ = false;
+  double key_ = 0;
+};
+
+Point best_at_border(const Encoding& encoding, const Space& space, const Border& border,
+                     std::span<const Grain> grains, std::span<const Labelled> data,
+                     const Wish& wish, Rng& rng) {
+  BorderSearch search(encoding, space, border, grains, wish);
+  search.consider(border.center());
+  for (const Labelled& d : data) {
+    if (d.loss && encoding.distance(d.at, border.center()) <= wish.reach) search.consider(d.at);
+  }
+  double width = wish.reach / 2;
+  for (std::size_t round = 0; round < kBorderRounds; ++round, width /= 4) {
+    search.refine(width, kBorderCandidates, rng);
+  }
+  return search.best();
 }
 
 }  // namespace
@@ -214,7 +256,7 @@ Config TpeStrategy::decide(const View& view, std::span<const Config> also_pendin
     return point_from_unit(space, probes_.point(static_cast<std::uint32_t>(
         view.handed_out + also_pending.size())));
   }
-  const std::vector<Labelled> data = label(observations_);
+  std::vector<Labelled> data = label(observations_);
   std::vector<Point> pending;
   for (const Config& c : view.pending) pending.push_back(encoding_.encode(space, c));
   for (const Config& c : also_pending) pending.push_back(encoding_.encode(space, c));
@@ -222,34 +264,62 @@ Config TpeStrategy::decide(const View& view, std::span<const Config> also_pendin
                                   [](const Labelled& d) { return d.allowed < 0.5; });
   const std::optional<Point> center = limits ? border_center(encoding_, data) : std::nullopt;
   const std::size_t turn = n + waiting - startup(view.config);
-  const bool searching = turn < 40 ? turn % 2 == 0 : turn % 8 == 0 && turn < 120;
-  if (!center || searching) return search(view, encoding_, data, pending, rng);
-  const Border border(encoding_, data, *center);
-  const double wanted = is_probe_turn(turn) || turn < 40 ? kProbeScore : kSafeScore;
-  return encoding_.decode(space,
-                          cheapest_allowed(encoding_, space, border, data, wanted, rng));
+  if (!center || (turn < kSettling && turn % 4 == 0)) {
+    return search(view, encoding_, data, pending, rng);
+  }
+  const std::vector<Grain> grains = find_grains(encoding_, space, data, *center);
+  for (Labelled& d : data) d.at = acting_point(encoding_, space, grains, d.at);
+  const Border border(encoding_, data, acting_point(encoding_, space, grains, *center));
+  const auto best_for = [&](const Wish& wish, std::uint64_t stream) {
+    Rng own = rng.stream(stream);
+    return best_at_border(encoding_, space, border, grains, data, wish, own);
+  };
+  const Wish safe{.score_min = kSafeScore, .sure = true, .border_optimism = 0,
+                  .loss_optimism = -0.5, .reach = border.reach()};
+  const Wish known{.score_min = kSafeScore, .sure = false, .border_optimism = 0,
+                   .loss_optimism = -0.5, .reach = border.reach()};
+  const Wish sharpen{.score_min = kProbeScore, .sure = false, .border_optimism = 0,
+                     .loss_optimism = 0, .reach = border.reach()};
+  const Wish explore{.score_min = 0.3, .sure = false, .border_optimism = 1, .loss_optimism = 1,
+                     .reach = 1};
+  Point chosen;
+  if (turn < kSettling) {
+    chosen = best_for(turn % 4 == 2 ? explore : sharpen, 0);
+  } else if (is_probe_turn(turn)) {
+    chosen = best_for(turn % 2 == 0 ? explore : sharpen, 0);
+  } else {
+    chosen = best_for(safe, 0);
+    if (turn % 2 == 0) {
+      const Point plain = best_for(known, 1);
+      const double price = border.loss(chosen).mean - border.loss(plain).mean;
+      if (price > 0.0004 * static_cast<double>(turn)) chosen = best_for(sharpen, 2);
+    }
+  }
+  return middle_of_grain(space, encoding_, grains, encoding_.decode(space, chosen));
 }
 
 Prediction TpeStrategy::predict(const View& view, const Config& config) const {
   const std::vector<Labelled> data = label(observations_);
   const Point at = encoding_.encode(view.config.space, config);
   if (border_center(encoding_, data) == std::nullopt) return sample_prediction(view);
-  const Border border(encoding_, data, at);
-  const Estimate loss = border.loss(at);
-  return {.objective = user_value(view.config, loss.mean),
-          .objective_sd = std::sqrt(loss.variance),
-          .feasible_probability = normal_cdf(border.score(at))};
+  Prediction out = Border(encoding_, data, at).predict(at);
+  out.objective = user_value(view.config, out.objective);
+  return out;
 }
 
 std::optional<Config> TpeStrategy::best(const View& view) const {
-  const std::vector<Labelled> data = label(observations_);
+  const Space& space = view.config.space;
+  std::vector<Labelled> data = label(observations_);
   const std::optional<Point> center = border_center(encoding_, data);
   if (!center) return std::nullopt;
-  const Border border(encoding_, data, *center);
+  const std::vector<Grain> grains = find_grains(encoding_, space, data, *center);
+  for (Labelled& d : data) d.at = acting_point(encoding_, space, grains, d.at);
+  const Border border(encoding_, data, acting_point(encoding_, space, grains, *center));
   Rng rng = Rng(view.config.seed).stream("best");
-  return encoding_.decode(
-      view.config.space,
-      cheapest_allowed(encoding_, view.config.space, border, data, kSafeScore, rng));
+  const Wish wish{.score_min = kSafeScore, .sure = true, .border_optimism = 0,
+                  .loss_optimism = -0.5, .reach = border.reach()};
+  const Point chosen = best_at_border(encoding_, space, border, grains, data, wish, rng);
+  return middle_of_grain(space, encoding_, grains, encoding_.decode(space, chosen));
 }
 
 }  // namespace arqon::solver
