@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "arqon/base/assert.h"
+#include "arqon/sim/checks.h"
 
 namespace arqon::sim {
 namespace {
@@ -16,80 +17,14 @@ constexpr Ps kFrontEnd = 4 * kPsPerMs;
 constexpr Ps kRestartTick = 250 * kPsPerMs;
 constexpr Ps kDrainSlice = kPsPerSecond;
 constexpr Ps kDrainMost = 600 * kPsPerSecond;
-// Keeps integer picoseconds far from overflow.
-constexpr Duration kArrivalLast = std::chrono::hours(24 * 60);
 constexpr Duration kLiveSettle = std::chrono::seconds(5);
 constexpr Duration kRestartSettle = std::chrono::seconds(15);
 
 Ps to_ps(Duration d) { return d.count() * 1000; }
 double seconds(Ps t) { return static_cast<double>(t) / static_cast<double>(kPsPerSecond); }
 
-template <typename Table>
-std::string names_of(const Table& table) {
-  std::string out;
-  for (const auto& row : table) out += (out.empty() ? "" : ", ") + std::string(row.name);
-  return out;
-}
-
 tl::unexpected<Error> invalid(std::string message) {
   return fail(ErrorCode::kInvalidConfig, std::move(message));
-}
-
-Status check_pool(const PoolSpec& pool) {
-  if (find_model(pool.model) == nullptr) {
-    return invalid(fmt::format("pool \"{}\": unknown model \"{}\"; known: {}", pool.name,
-                               pool.model, names_of(known_models())));
-  }
-  if (find_gpu(pool.gpu) == nullptr) {
-    return invalid(fmt::format("pool \"{}\": unknown gpu \"{}\"; known: {}", pool.name, pool.gpu,
-                               names_of(known_gpus())));
-  }
-  if (pool.tp != 1 && pool.tp != 2 && pool.tp != 4 && pool.tp != 8) {
-    return invalid(fmt::format("pool \"{}\": tp must be 1, 2, 4 or 8 (got {})", pool.name, pool.tp));
-  }
-  if (pool.dtype != "bf16" && pool.dtype != "fp8") {
-    return invalid(fmt::format("pool \"{}\": unknown dtype \"{}\"; known: bf16, fp8", pool.name,
-                               pool.dtype));
-  }
-  if (pool.dtype == "fp8" && find_gpu(pool.gpu)->fp8_speedup <= 1) {
-    return invalid(fmt::format("pool \"{}\": {} has no fp8", pool.name, pool.gpu));
-  }
-  if (pool.replicas < 1 || pool.replicas > 1024) {
-    return invalid(fmt::format("pool \"{}\": replicas must lie in [1, 1024] (got {})", pool.name,
-                               pool.replicas));
-  }
-  if (!(pool.price_per_gpu_hour >= 0)) {
-    return invalid(fmt::format("pool \"{}\": price_per_gpu_hour must not be negative", pool.name));
-  }
-  if (pool.engine.scheduler != "vllm-v1") {
-    return invalid(fmt::format("pool \"{}\": unknown scheduler \"{}\"; known: vllm-v1", pool.name,
-                               pool.engine.scheduler));
-  }
-  return {};
-}
-
-Status check_router(const RouterSpec& router, std::size_t replicas) {
-  if (!parse_policy(router.policy)) {
-    return invalid(fmt::format(
-        "unknown router policy \"{}\"; known: least_request, round_robin, random, weighted",
-        router.policy));
-  }
-  if (!(router.state_age_ms >= 0 && router.state_age_ms <= 1e6)) {
-    return invalid(fmt::format("router.state_age_ms must lie in [0, 1e6] (got {})",
-                               router.state_age_ms));
-  }
-  if (router.weights.empty()) return {};
-  double sum = 0;
-  bool valid = router.weights.size() == replicas;
-  for (const double w : router.weights) {
-    valid = valid && w >= 0 && std::isfinite(w);
-    sum += w;
-  }
-  if (!valid || !(sum > 0)) {
-    return invalid(fmt::format(
-        "router.weights must be {} values >= 0 with a positive sum, one per replica", replicas));
-  }
-  return {};
 }
 
 }  // namespace
@@ -107,42 +42,18 @@ Twin::Kernel::Kernel(TwinOptions options, RoutingPolicy policy, std::size_t repl
   }
 }
 
-Status Twin::Kernel::check_trace(const TwinOptions& options) {
-  Duration last{};
-  for (std::size_t i = 0; i < options.trace->size(); ++i) {
-    const workload::Request& r = (*options.trace)[i];
-    if (r.request_class >= options.classes.size()) {
-      return invalid(fmt::format("request {} is of class {}, but there are {} classes", i,
-                                 r.request_class, options.classes.size()));
-    }
-    if (r.prompt_tokens < 1 || r.output_tokens < 1 || r.arrival < last ||
-        r.arrival > kArrivalLast || !(r.acceptance >= 0 && r.acceptance <= 1)) {
-      return invalid(fmt::format("request {} has no tokens, an acceptance outside [0, 1] or "
-                                 "arrives out of order or after 60 days",
-                                 i));
-    }
-    last = r.arrival;
-  }
-  return {};
-}
-
 Result<std::unique_ptr<Twin::Kernel>> Twin::Kernel::create(TwinOptions options) {
   if (options.trace == nullptr) options.trace = std::make_shared<const workload::Trace>();
-  if (options.fleet.pools.empty()) return invalid("the fleet has no pools");
-  std::size_t replicas = 0;
-  for (const PoolSpec& pool : options.fleet.pools) {
-    if (Status s = check_pool(pool); !s) return tl::unexpected<Error>(s.error());
-    replicas += static_cast<std::size_t>(pool.replicas);
-  }
-  if (Status s = check_router(options.fleet.router, replicas); !s) {
+  if (Status s = check_fleet(options.fleet); !s) return tl::unexpected<Error>(s.error());
+  if (Status s = check_trace(*options.trace, options.classes.size()); !s) {
     return tl::unexpected<Error>(s.error());
-  }
-  if (Status s = check_trace(options); !s) return tl::unexpected<Error>(s.error());
-  if (!(options.fleet.restart_load_s >= 0 && options.fleet.restart_load_s <= 1e6)) {
-    return invalid("restart_load_s must lie in [0, 1e6]");
   }
   Result<std::vector<KnobBinding>> bindings = bind_knobs(options.knobs, options.fleet);
   if (!bindings) return tl::unexpected<Error>(bindings.error());
+  std::size_t replicas = 0;
+  for (const PoolSpec& pool : options.fleet.pools) {
+    replicas += static_cast<std::size_t>(pool.replicas);
+  }
   const RoutingPolicy policy = *parse_policy(options.fleet.router.policy);
   std::unique_ptr<Kernel> kernel(new Kernel(std::move(options), policy, replicas));
   kernel->bindings_ = std::move(*bindings);

@@ -53,7 +53,6 @@ class Twin::Kernel {
   };
 
   explicit Kernel(TwinOptions options, RoutingPolicy policy, std::size_t replicas);
-  static Status check_trace(const TwinOptions& options);
   Status build_pool(std::size_t pool_index);
   Result<std::int64_t> blocks_for(const Seat& seat, const BootSettings& boot) const;
   // Values of the replicas' settings; of the first one a knob moves, or of `replica` if it is one.

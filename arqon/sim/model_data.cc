@@ -19,13 +19,13 @@ constexpr std::array<GpuData, 2> kGpus = {{
      .launch = 5.9e-6, .elementwise_launch = 8e-6, .elementwise = 0.62, .decode_launch = 17e-6,
      .decode = 0.70, .prefill_launch = 11e-6, .prefill = 0.60,
      .reduce_latency = {4.9e-6, 5.2e-6, 5.8e-6}, .reduce_bandwidth = {180e9, 134e9, 116e9},
-     .fp8_speedup = 1, .batch_size = 256, .prefill_token_budget = 2048},
+     .fp8_speedup = 1, .fp8_launch = 0, .batch_size = 256, .prefill_token_budget = 2048},
     {.name = "h100-sxm-80g", .memory_bytes = 80 * kGib, .bandwidth = 3.35e12,
      .matmul_rate = 989e12, .linear_memory = 0.948, .linear_compute = 0.731, .linear_power = 1.28,
      .launch = 5.2e-6, .elementwise_launch = 7e-6, .elementwise = 0.69, .decode_launch = 11e-6,
      .decode = 0.85, .prefill_launch = 12.5e-6, .prefill = 0.66,
      .reduce_latency = {4.3e-6, 4.6e-6, 4.8e-6}, .reduce_bandwidth = {280e9, 215e9, 230e9},
-     .fp8_speedup = 1.2, .batch_size = 1024, .prefill_token_budget = 8192},
+     .fp8_speedup = 1.2, .fp8_launch = 4.5e-6, .batch_size = 1024, .prefill_token_budget = 8192},
 }};
 
 constexpr std::array<double, 10> kKnotTokens = {1,   32,   64,   128,  256,
@@ -72,8 +72,9 @@ double closed_form_ms(const ModelData& model, const GpuData& gpu, int tp, bool f
   const double memory = (fp8 ? 1 : 2) * weights / (gpu.bandwidth * gpu.linear_memory);
   const double compute = 2 * weights * tokens / (rate * gpu.linear_compute);
   const double p = gpu.linear_power;
+  const double launch = gpu.launch + (fp8 ? gpu.fp8_launch : 0);
   const double layer =
-      4 * gpu.launch + std::pow(std::pow(memory, p) + std::pow(compute, p), 1 / p);
+      4 * launch + std::pow(std::pow(memory, p) + std::pow(compute, p), 1 / p);
   return 1e3 * model.layers * layer;
 }
 
