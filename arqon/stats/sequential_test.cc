@@ -66,10 +66,10 @@ TEST(LogEBelow, equals_the_mixture_written_out) {
 }
 
 TEST(LogEAbove, finds_a_raised_rate_within_the_requests_the_design_names) {
-  EXPECT_LE(simulate(0.10, 200 / kScale, 5000, above).median, 40);
-  EXPECT_LE(simulate(0.05, 200 / kScale, 5000, above).median, 100);
-  EXPECT_LE(simulate(0.03, 200 / kScale, 5000, above).median, 300);
-  const Alarms twice = simulate(0.02, 100 / kScale, 20000, above);
+  EXPECT_LE(simulate(0.10, 200, 5000, above).median, 40);
+  EXPECT_LE(simulate(0.05, 200, 5000, above).median, 100);
+  EXPECT_LE(simulate(0.03, 200, 5000, above).median, 300);
+  const Alarms twice = simulate(0.02, 100, 20000, above);
   EXPECT_LE(twice.median, 1200);
   EXPECT_GE(twice.share, 0.9);
 }
@@ -83,8 +83,8 @@ TEST(LogEAbove, false_alarms_stay_under_alpha_when_looked_at_after_every_request
 }
 
 TEST(LogEBelow, shows_a_low_rate_and_rarely_accepts_the_limit_itself) {
-  EXPECT_LE(simulate(0.001, 200 / kScale, 5000, below).median, 600);
-  EXPECT_LE(simulate(0.004, 200 / kScale, 20000, below).median, 1500);
+  EXPECT_LE(simulate(0.001, 200, 5000, below).median, 600);
+  EXPECT_LE(simulate(0.004, 200, 20000, below).median, 1500);
   EXPECT_LE(simulate(0.01, 1000 / kScale, 20000, below).share, 0.05 + 0.02 * std::sqrt(kScale));
 }
 
