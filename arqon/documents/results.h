@@ -55,4 +55,11 @@ std::string to_json(const sim::Totals& totals, const Scenario& scenario, std::st
 // Byte-stable text of the decisions alone (no build id, no wall time): for replay and comparison.
 std::string decisions_json(const control::RunRecord& record);
 
+// One row per window: t_s, seconds, setting, paid and gauges, then each class's counts and
+// quantiles as CLASS.column, then each knob's value by address. A header row first; columns are in
+// docs/formats/results.md.
+std::string windows_csv(const StrategyRun& run, const Scenario& scenario);
+// One row per change: t_s, decision, address, from, to, lane, state, reason. A header row first.
+std::string changes_csv(const StrategyRun& run);
+
 }  // namespace arqon::documents

@@ -128,4 +128,10 @@ inline constexpr std::array kSegmentKeys =
     std::to_array<string_view>({"at_s", "mix", "rate", "acceptance"});
 inline constexpr std::array kSegmentAcceptanceKeys = std::to_array<string_view>({"conditional"});
 
+// -- results of a run
+inline constexpr std::array kChangeStates =
+    std::to_array<string_view>({"applied", "refused", "reverted", "confirmed"});
+inline constexpr std::array kChangeColumns = std::to_array<string_view>(
+    {"t_s", "decision", "address", "from", "to", "lane", "state", "reason"});
+
 }  // namespace arqon::documents::internal
