@@ -38,8 +38,8 @@ wire::Value learned(const documents::StrategyRun& run, const Space& knobs) {
   return wire::Object{{"seed", run.seed},
                       {"confirmed", std::move(values)},
                       {"t_s", end},
-                      {"windows", static_cast<std::uint64_t>(run.record.windows.size())},
-                      {"decisions", static_cast<std::uint64_t>(run.record.decisions.size())}};
+                      {"windows", run.record.windows.size()},
+                      {"decisions", run.record.decisions.size()}};
 }
 
 }  // namespace
