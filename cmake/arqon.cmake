@@ -1,7 +1,8 @@
 # The three kinds of target this project has: a module's library, its tests, its benches.
 add_library(arqon_options INTERFACE)
 target_compile_options(arqon_options INTERFACE
-  -Wall -Wextra -Wno-missing-field-initializers -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-style-cast -Wcast-qual
+  -Wall -Wextra -Wno-missing-field-initializers -Wpedantic -Wconversion -Wsign-conversion -Wshadow
+  -Wold-style-cast -Wcast-qual
   -Wformat=2 -Woverloaded-virtual -Wnon-virtual-dtor -Wdouble-promotion
   # Fused multiply-add would make decisions depend on the machine and the optimisation level.
   -ffp-contract=off
@@ -15,7 +16,8 @@ function(arqon_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
   if(ARG_SOURCES)
     add_library(arqon_${name} STATIC ${ARG_SOURCES})
-    target_link_libraries(arqon_${name} PUBLIC ${ARG_DEPS} PRIVATE arqon_options ${ARG_PRIVATE_DEPS})
+    target_link_libraries(arqon_${name} PUBLIC ${ARG_DEPS}
+      PRIVATE arqon_options ${ARG_PRIVATE_DEPS})
     target_include_directories(arqon_${name} PUBLIC ${CMAKE_SOURCE_DIR})
   else()
     add_library(arqon_${name} INTERFACE)
@@ -59,17 +61,25 @@ function(arqon_bench name)
 endfunction()
 
 # arqon_fuzz(NAME SOURCE a_fuzz.cc CORPUS dir DEPS ...): the source defines LLVMFuzzerTestOneInput.
-# With ARQON_FUZZ it is a libFuzzer binary; in every build a replay binary runs the corpus in ctest.
+# With ARQON_FUZZ it is a libFuzzer binary that ctest runs for ARQON_FUZZ_SECONDS, finds kept in the
+# build tree; with ARQON_TESTS a replay binary runs the corpus tests/corpora/DIR.
 function(arqon_fuzz name)
   cmake_parse_arguments(ARG "" "SOURCE;CORPUS" "DEPS" ${ARGN})
+  set(corpus ${CMAKE_SOURCE_DIR}/tests/corpora/${ARG_CORPUS})
   if(ARQON_FUZZ)
     add_executable(${name} ${ARG_SOURCE})
     target_link_libraries(${name} PRIVATE arqon_options ${ARG_DEPS} -fsanitize=fuzzer)
+    set(found ${CMAKE_BINARY_DIR}/corpora/${ARG_CORPUS})
+    file(MAKE_DIRECTORY ${found})
+    add_test(NAME ${name}
+      COMMAND ${name} -max_total_time=${ARQON_FUZZ_SECONDS} -print_final_stats=1 ${found} ${corpus})
+    set_tests_properties(${name} PROPERTIES LABELS fuzz)
   endif()
   if(ARQON_TESTS)
-    add_executable(${name}_replay ${ARG_SOURCE} ${CMAKE_SOURCE_DIR}/arqon/testing/fuzz_replay_main.cc)
+    add_executable(${name}_replay ${ARG_SOURCE}
+      ${CMAKE_SOURCE_DIR}/arqon/testing/fuzz_replay_main.cc)
     target_link_libraries(${name}_replay PRIVATE arqon_options ${ARG_DEPS})
-    add_test(NAME ${name}_replay COMMAND ${name}_replay ${CMAKE_SOURCE_DIR}/tests/corpora/${ARG_CORPUS})
+    add_test(NAME ${name}_replay COMMAND ${name}_replay ${corpus})
     set_tests_properties(${name}_replay PROPERTIES LABELS fuzz_smoke TIMEOUT 120)
   endif()
 endfunction()

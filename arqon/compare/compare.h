@@ -34,6 +34,7 @@ struct CompareOptions {
   std::uint64_t screen_settings = 300;           // settings hindsight screens
   std::function<void(const Progress&)> progress; // called from one thread at a time
   const std::atomic<bool>* stop = nullptr;       // set it to end early and keep what is finished
+  std::function<bool()> frozen;                  // asked before every write of the live strategy
 };
 
 // kInterrupted never: an early stop returns the runs that were finished and says so in `remarks`.

@@ -19,33 +19,34 @@ namespace arqon::documents {
 struct StrategyRun {
   std::string strategy;
   std::uint64_t seed = 0;
-  std::string note;                   // e.g. the static setting that hindsight chose
+  std::string note;  // e.g. the static setting that hindsight chose
   sim::Totals totals;
-  control::RunRecord record;          // windows and changes; static runs have windows only
+  control::RunRecord record;  // windows and changes; static runs have windows only
 };
 
 struct StrategySummary {
   std::string strategy;
   std::uint64_t seeds = 0;
-  double attainment = 0;              // medians over seeds
+  double attainment = 0;  // medians over seeds
   double worst_5_min = 0;
-  double cost = 0;                    // dollars per million good tokens
+  double cost = 0;  // dollars per million good tokens
   double good_tokens = 0;
   double ttft_ms_p50 = 0, ttft_ms_p99 = 0, gap_ms_p99 = 0;
   double changes_applied = 0, changes_refused = 0, changes_reverted = 0;
   double changes_per_hour = 0;
-  std::optional<double> capture;      // stated only where the lead is real
-  std::optional<double> recovery_s;   // from a shift to the first 10 minutes near the oracle
-  double excess = 0;                  // measure - hindsight's
+  std::optional<double> capture;     // stated only where the lead is real
+  std::optional<double> recovery_s;  // from a shift to the first 10 minutes near the oracle
+  double excess = 0;                 // measure - hindsight's
 };
 
 struct TuneResult {
   std::string scenario;
-  std::string measure;                // bad_share | cost | good_tokens | latency
-  std::string build;                  // build id; not part of any decision
+  std::string measure;  // bad_share | cost | good_tokens | latency
+  std::string build;    // build id; not part of any decision
   std::vector<StrategyRun> runs;
   std::vector<StrategySummary> summary;
-  std::vector<std::string> remarks;   // plain sentences: what changed, what it brought, what is not known
+  // Plain sentences: what changed, what it brought, what is not known.
+  std::vector<std::string> remarks;
 };
 
 std::string to_json(const TuneResult& result, const Scenario& scenario);
@@ -53,5 +54,12 @@ std::string to_json(const sim::Totals& totals, const Scenario& scenario, std::st
                     double wall_s);
 // Byte-stable text of the decisions alone (no build id, no wall time): for replay and comparison.
 std::string decisions_json(const control::RunRecord& record);
+
+// One row per window: t_s, seconds, setting, paid and gauges, then each class's counts and
+// quantiles as CLASS.column, then each knob's value by address. A header row first; columns are in
+// docs/formats/results.md.
+std::string windows_csv(const StrategyRun& run, const Scenario& scenario);
+// One row per change: t_s, decision, address, from, to, lane, state, reason. A header row first.
+std::string changes_csv(const StrategyRun& run);
 
 }  // namespace arqon::documents

@@ -27,28 +27,31 @@ struct Scenario {
   std::string name;
   std::uint64_t seed = 0;
   double duration_s = 3600;
-  std::string measure = "bad_share";     // bad_share | cost | good_tokens | latency
-  bool gain_expected = true;             // false: a no-harm scenario
+  std::string measure = "bad_share";  // bad_share | cost | good_tokens | latency
+  bool gain_expected = true;          // false: a no-harm scenario
   std::string target_engine = "simulated";
   control::Mode mode = control::Mode::kAuto;
   sim::FleetSpec fleet;
-  std::vector<workload::Spec> workloads; // "workload" is one object or a list of them
-  std::vector<serving::Slo> classes;     // document order
-  Space knobs{{}};                       // document order; addresses "pool.knob" or "pool/N.knob"
-  std::vector<Protective> protective;    // one per knob
+  std::vector<workload::Spec> workloads;  // "workload" is one object or a list of them
+  std::vector<serving::Slo> classes;      // document order
+  std::vector<double> quality_min;        // one per class: least quality of a pool that answers it
+  Space knobs{{}};                        // document order; addresses "pool.knob" or "pool/N.knob"
+  std::vector<Protective> protective;     // one per knob
   guard::Guardrails guardrails;
   control::WindowSpec window;
-  std::optional<std::uint64_t> budget;   // proposals allowed; absent = unlimited
-  std::filesystem::path folder;          // where relative trace paths start
+  std::optional<std::uint64_t> budget;  // proposals allowed; absent = unlimited
+  std::filesystem::path folder;         // where relative trace paths start
 };
 
-// All errors at once, in document order; never partly applied. `file` names the document in
-// diagnostics. Bounded: 8 MiB, depth 64.
+// All errors at once, in document order; never partly applied. Relative trace paths start in the
+// folder of `file`. Format: docs/formats/scenario.md. Bounded: 8 MiB, depth 64.
 tl::expected<Scenario, wire::Diagnostics> parse_scenario(std::string_view text,
                                                          const std::filesystem::path& file);
-// The effective document with every default filled in, canonical key order.
+// The effective document with every default of ours filled in, canonical key order; engine options
+// that are left out are the engine's own for that GPU. parse_scenario reads it back.
 std::string to_json(const Scenario& scenario);
-// Key of stored baselines: a hash of the canonical document without name and seed.
+// Key of stored baselines: a hash of the canonical document without name and seed, 16 hex digits.
+// What a trace file holds is not part of it.
 std::string scenario_hash(const Scenario& scenario);
 
 }  // namespace arqon::documents

@@ -14,13 +14,13 @@ namespace arqon::guard {
 struct Limits {
   double min = 0;
   double max = 1;
-  double max_delta = 0.1;   // native units, > 0; the largest step of one change
+  double max_delta = 0.1;  // native units, > 0; the largest step of one change
 };
 
 struct Guardrails {
   std::vector<Limits> limits;
-  double max_updates_per_second = 1;         // experiment lane; > 0
-  double reflex_updates_per_second = 1;      // reflex lane's own bucket; > 0
+  double max_updates_per_second = 1;     // experiment lane; > 0
+  double reflex_updates_per_second = 1;  // reflex lane's own bucket; > 0
 };
 
 }  // namespace arqon::guard

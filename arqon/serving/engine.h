@@ -22,6 +22,7 @@ struct Capabilities {
   std::vector<Parameter> knobs;    // domain and class of change as the engine allows them
   std::vector<Duration> settle;    // per knob: how long after a change measurements are mixed
   Config boot;                     // values found at attach
+  int replicas = 1;                // that can carry a setting of their own
   std::vector<Slo> classes;        // request classes the engine reports on
 };
 
@@ -53,6 +54,12 @@ struct Observation {
   double kv_use = 0;             // fraction of KV blocks in use, mean over replicas
 };
 
+// Which part of the fleet a call speaks of: all of it, or one replica (a canary).
+struct Scope {
+  static constexpr int kAll = -1;
+  int replica = kAll;              // in [0, Capabilities::replicas)
+};
+
 enum class Health : std::uint8_t { kOk, kDegraded, kDown };
 
 // One caller thread. Nothing throws.
@@ -61,10 +68,18 @@ class Engine {
   virtual ~Engine() = default;
   virtual const Capabilities& capabilities() const = 0;
   // Puts a whole setting in force (live knobs at the next step; restart knobs after a drain and a
-  // load) and returns the values accepted, which may differ from those asked for (clamped).
-  virtual Result<Config> apply(const Config& setting) = 0;
-  virtual Observation observe() = 0;
+  // load) and returns the values accepted, which may differ from those asked for (clamped). With
+  // one replica in scope the others keep theirs, and that one gets no more than its fair share of
+  // the traffic, so that a setting which refuses quickly does not attract requests; a later call
+  // for all ends that.
+  virtual Result<Config> apply(const Config& setting, Scope scope) = 0;
+  // Of one replica: counters of the requests sent to it (histograms may be empty), its gauges, and
+  // the knob values in force there.
+  virtual Observation observe(Scope scope) = 0;
   virtual Health health() = 0;
+
+  Result<Config> apply(const Config& setting) { return apply(setting, Scope{}); }
+  Observation observe() { return observe(Scope{}); }
 };
 
 }  // namespace arqon::serving

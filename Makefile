@@ -1,0 +1,48 @@
+# Thin: names for what tools/ and the CMake presets do. `make SETUP=: test` skips the set-up.
+SETUP ?= tools/setup
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+RELEASE = build/release
+DEMO = mix-migration
+# The seeds of the traffic; scenarios/data/baselines.json keeps the searched settings for these.
+SEEDS ?= 1,2,3,4,5
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench bench-live python fuzz tidy clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	  awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+
+demo:  ## tune a simulated fleet through shifting traffic and compare; writes a report
+	@$(SETUP) core
+	@tools/build release arqonhpo
+	@$(RELEASE)/apps/arqonhpo/arqonhpo tune $(DEMO) --compare --seeds $(SEEDS)
+
+test:  ## build with and without sanitizers, run every test; the last line counts them
+	@$(SETUP) python
+	@tools/build dev
+	@tools/build release
+	@tools/run_tests
+
+bench:  ## the figures docs/benchmarks.md keeps
+	@$(SETUP) core
+	@tools/build release
+	@tools/run_benches
+
+bench-live:  ## yesterday, hindsight and oracle of the shipped scenarios searched anew; long
+	@$(SETUP) core
+	@tools/build release bench_live
+	@$(RELEASE)/bench/bench_live scenarios/data/baselines.json $(SEEDS) $(wildcard scenarios/*.json)
+
+python:  ## the Python package arqonhpo into .venv
+	@$(SETUP) python
+
+fuzz:  ## every parser under libFuzzer, a minute each
+	@$(SETUP) fuzz
+	@tools/build fuzz
+	@ctest --preset fuzz -j $(JOBS)
+
+tidy:  ## house rules: who includes whom, banned calls, sizes
+	@tools/tidy
+
+clean:  ## remove build output and .venv
+	rm -rf build .venv

@@ -1,0 +1,187 @@
+#include "apps/arqonhpo/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "arqon/wire/diagnostic.h"
+
+namespace arqon::app {
+namespace {
+
+constexpr const char* kPurpose =
+    "ArqonHPO tunes LLM serving while it serves: it measures each class of requests against its\n"
+    "limits, changes one knob at a time under guardrails, keeps what the evidence confirms and "
+    "takes\n"
+    "back what it does not. Everything here runs on a simulated fleet: no GPU is needed.";
+
+constexpr const char* kFooter =
+    "Examples\n"
+    "  arqonhpo simulate steady                      what a setting does, without tuning\n"
+    "  arqonhpo simulate steady --set main.batch_size=64\n"
+    "  arqonhpo tune mix-migration                   tune live; writes a report\n"
+    "  arqonhpo tune mix-migration --compare         ... beside eight other strategies\n"
+    "  arqonhpo validate my-scenario.json            every mistake at once, with its place\n"
+    "\n"
+    "A SCENARIO is a JSON file, or the name of one that ships with the program.\n"
+    "stdout is data, stderr is talk; --json prints one JSON document. NO_COLOR is honoured.\n"
+    "\n"
+    "Exit codes\n"
+    "  0 done   1 internal error   2 wrong command line   3 invalid document   4 refused by the "
+    "guard\n"
+    "  5 inconclusive   6 rolled back   7 somebody else holds the state   8 a file or an engine "
+    "is\n"
+    "  unavailable   130 interrupted (what was finished is written)";
+
+constexpr const char* kTuneFooter =
+    "Examples\n"
+    "  arqonhpo tune mix-migration --compare --seeds 1,2,3,4,5\n"
+    "  arqonhpo tune my.json --strategies arqonhpo,random,hindsight --report my.html\n"
+    "  arqonhpo tune my.json --json > result.json\n"
+    "\n"
+    "Files written\n"
+    "  OUT/report.html   what changed, why, what it brought, what hindsight would have done\n"
+    "  OUT/result.json, OUT/windows.csv, OUT/changes.csv\n"
+    "  STATE/decisions.jsonl, STATE/learned.json     saved whole or not at all\n"
+    "Create the file STATE/freeze to stop every change but reverts; remove it to go on. Ctrl-C "
+    "ends\n"
+    "cleanly: what was finished is written; a second Ctrl-C ends at once.";
+
+constexpr const char* kSimulateFooter =
+    "Examples\n"
+    "  arqonhpo simulate overload --set main.queued_token_limit=60000\n"
+    "  arqonhpo simulate steady --json --requests requests.csv\n"
+    "  arqonhpo simulate steady --explain            the document with every default filled in";
+
+constexpr const char* kValidateFooter =
+    "A scenario has \"fleet\", a study has \"bounds\". Prints every problem as\n"
+    "  FILE:LINE:COLUMN: PATH: what is wrong (got VALUE); hint\n"
+    "and exits with 3, or says what the guardrails permit and exits with 0.";
+
+struct Parsed {
+  TuneArgs tune;
+  SimulateArgs simulate;
+  ValidateArgs validate;
+};
+
+CLI::App* add_tune(CLI::App& app, TuneArgs& args) {
+  CLI::App* verb = app.add_subcommand("tune", "Tune a scenario live and report what it brought");
+  verb->add_option("SCENARIO", args.scenario, "A file or a shipped name")->required();
+  verb->add_flag("--compare", args.compare, "Run every strategy over the same traffic");
+  verb->add_option("--strategies", args.strategies, "Only these, e.g. arqonhpo,default,hindsight")
+      ->delimiter(',');
+  auto* seeds = verb->add_option("--seeds", args.seeds, "Seeds of the traffic, e.g. 1,2,3");
+  seeds->delimiter(',');
+  verb->add_option("--seed", args.seeds, "One seed")->expected(1)->excludes(seeds);
+  verb->add_flag("--json", args.json, "The result as JSON on stdout");
+  verb->add_option("--out", args.out, "Folder of the results (default: results/NAME)");
+  verb->add_option("--report", args.report, "File of the report (default: OUT/report.html)");
+  verb->add_option("--state", args.state, "Folder of the state (default: .arqonhpo/NAME)");
+  verb->add_option("--threads", args.threads, "Threads of a search (default: all)")
+      ->check(CLI::Range(1, 1024));
+  verb->add_option("--baselines", args.baselines,
+                   "File of yesterday's, hindsight's and the oracle's settings");
+  verb->add_flag("--recompute-baselines", args.recompute_baselines,
+                 "Search them again and store them");
+  verb->add_flag("-q,--quiet", args.quiet, "No progress");
+  verb->footer(kTuneFooter);
+  return verb;
+}
+
+CLI::App* add_simulate(CLI::App& app, SimulateArgs& args) {
+  CLI::App* verb = app.add_subcommand("simulate", "Run the simulated fleet with one fixed setting");
+  verb->add_option("SCENARIO", args.scenario, "A file or a shipped name")->required();
+  verb->add_option("--set", args.set, "KNOB=VALUE, e.g. main.batch_size=64; repeat for more")
+      ->take_all();
+  verb->add_option("--seed", args.seed, "Seed of the traffic (default: the scenario's)");
+  verb->add_flag("--json", args.json, "The result as JSON on stdout");
+  verb->add_option("--requests", args.requests, "Write one CSV row a request to this file");
+  verb->add_flag("--explain", args.explain, "Print the effective document instead of running it");
+  verb->footer(kSimulateFooter);
+  return verb;
+}
+
+CLI::App* add_validate(CLI::App& app, ValidateArgs& args) {
+  CLI::App* verb = app.add_subcommand("validate", "List every mistake in a scenario or a study");
+  verb->add_option("FILE", args.files, "Files or shipped names")->required();
+  verb->add_flag("--json", args.json, "Problems as JSON on stdout");
+  verb->add_flag("--explain", args.explain, "Print the effective document when it is good");
+  verb->footer(kValidateFooter);
+  return verb;
+}
+
+// The verb the user was in, for its options.
+const CLI::App& innermost(const CLI::App& app) {
+  const auto verbs = app.get_subcommands();
+  return verbs.empty() ? app : *verbs.front();
+}
+
+std::vector<std::string> known_words(const CLI::App& app) {
+  std::vector<std::string> words;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
+  }
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) {
+    words.push_back(verb->get_name());
+  }
+  return words;
+}
+
+// "did you mean --compare?" for the first word nobody knows.
+std::string hint(const CLI::App& app, const std::vector<std::string>& typed) {
+  const CLI::App& verb = innermost(app);
+  const std::vector<std::string> known = known_words(verb);
+  for (const std::string& word : typed) {
+    const std::string name = word.substr(0, word.find('='));
+    const bool option = name.rfind("--", 0) == 0;
+    if (!option && &verb != &app) continue;
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    const std::string near = wire::nearest_name(name, known);
+    if (!near.empty()) return fmt::format("Did you mean {}?\n", near);
+  }
+  return "";
+}
+
+Message mistake(const CLI::App& app, const CLI::ParseError& error,
+                const std::vector<std::string>& typed) {
+  const CLI::App& verb = innermost(app);
+  const std::string name = &verb == &app ? std::string("arqonhpo") : "arqonhpo " + verb.get_name();
+  return {fmt::format("arqonhpo: {}\n{}Try: {} --help\n", error.what(), hint(app, typed), name), 2};
+}
+
+Command chosen(const CLI::App& app, const Parsed& parsed) {
+  if (app.got_subcommand("tune")) return parsed.tune;
+  if (app.got_subcommand("simulate")) return parsed.simulate;
+  if (app.got_subcommand("validate")) return parsed.validate;
+  return Message{app.help(), 0};
+}
+
+}  // namespace
+
+Command parse_command_line(int argc, const char* const* argv) {
+  Parsed parsed;
+  CLI::App app{kPurpose, "arqonhpo"};
+  app.footer(kFooter);
+  app.set_version_flag("--version", "arqonhpo " ARQON_VERSION);
+  app.require_subcommand(0, 1);
+  app.get_formatter()->column_width(32);
+  add_tune(app, parsed.tune);
+  add_simulate(app, parsed.simulate);
+  add_validate(app, parsed.validate);
+  const std::vector<std::string> typed(argv + std::min(argc, 1), argv + argc);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForVersion& version) {
+    return Message{fmt::format("{}\n", version.what()), 0};
+  } catch (const CLI::CallForHelp&) {
+    return Message{innermost(app).help(), 0};
+  } catch (const CLI::CallForAllHelp&) {
+    return Message{app.help("", CLI::AppFormatMode::All), 0};
+  } catch (const CLI::ParseError& error) {
+    return mistake(app, error, typed);
+  }
+  return chosen(app, parsed);
+}
+
+}  // namespace arqon::app

@@ -1,0 +1,54 @@
+// What a user typed, as typed values: one aggregate per verb.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace arqon::app {
+
+struct TuneArgs {
+  std::string scenario;  // a path, or the name of a shipped scenario
+  bool compare = false;
+  std::vector<std::string> strategies;
+  std::vector<std::uint64_t> seeds;  // empty = the scenario's own
+  bool json = false;
+  bool quiet = false;
+  std::filesystem::path out;     // empty = results/NAME
+  std::filesystem::path report;  // empty = OUT/report.html
+  std::filesystem::path state;   // empty = .arqonhpo/NAME
+  std::filesystem::path baselines;
+  bool recompute_baselines = false;
+  unsigned threads = 0;  // 0 = all
+};
+
+struct SimulateArgs {
+  std::string scenario;
+  std::vector<std::string> set;  // "main.batch_size=64"
+  std::optional<std::uint64_t> seed;
+  bool json = false;
+  bool explain = false;
+  std::filesystem::path requests;  // empty = none
+};
+
+struct ValidateArgs {
+  std::vector<std::string> files;
+  bool json = false;
+  bool explain = false;
+};
+
+// Nothing to run: help, the version, or a mistake in the command line.
+struct Message {
+  std::string text;
+  int exit_code = 0;  // 0: text goes to stdout, else to stderr
+};
+
+using Command = std::variant<TuneArgs, SimulateArgs, ValidateArgs, Message>;
+
+// Never throws; a mistake comes back as a Message with exit code 2 and a hint.
+Command parse_command_line(int argc, const char* const* argv);
+
+}  // namespace arqon::app

@@ -1,0 +1,33 @@
+#include "apps/arqonhpo/interrupt.h"
+
+#include <unistd.h>
+
+#include <csignal>
+
+namespace arqon::app {
+namespace {
+
+// A signal handler can reach nothing but a global.
+std::atomic<bool> interrupted{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
+
+void on_signal(int) {
+  interrupted.store(true);
+  constexpr char kText[] = "\nstopping: what is finished will be written (again to end at once)\n";
+  [[maybe_unused]] const ssize_t n = write(STDERR_FILENO, kText, sizeof(kText) - 1);
+}
+
+}  // namespace
+
+const std::atomic<bool>& install_interrupt() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  // The second signal meets the default action.
+  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  return interrupted;
+}
+
+}  // namespace arqon::app

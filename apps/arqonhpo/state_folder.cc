@@ -1,0 +1,95 @@
+#include "apps/arqonhpo/state_folder.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <system_error>
+
+#include "arqon/os/file.h"
+#include "arqon/sim/twin.h"
+#include "arqon/wire/json.h"
+
+namespace arqon::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The setting in force at the end that evidence had confirmed.
+Config confirmed_setting(const control::RunRecord& record) {
+  Config setting;
+  for (const control::WindowRecord& w : record.windows) {
+    if (w.state == "confirmed" || setting.empty()) setting = w.values;
+  }
+  return setting;
+}
+
+wire::Value learned(const documents::StrategyRun& run, const Space& knobs) {
+  const Config setting = confirmed_setting(run.record);
+  wire::Object values;
+  for (std::size_t k = 0; k < knobs.size(); ++k) {
+    if (setting.size() != knobs.slots()) break;
+    wire::Array slots;
+    for (std::size_t s = 0; s < knobs[k].slots(); ++s) {
+      slots.emplace_back(setting[knobs.offset(k) + s]);
+    }
+    values.emplace_back(knobs[k].name, slots.size() == 1 ? slots.front() : wire::Value(slots));
+  }
+  const double end = run.record.windows.empty() ? 0 : run.record.windows.back().t_s;
+  return wire::Object{{"seed", run.seed},
+                      {"confirmed", std::move(values)},
+                      {"t_s", end},
+                      {"windows", run.record.windows.size()},
+                      {"decisions", run.record.decisions.size()}};
+}
+
+}  // namespace
+
+Status prepare_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error || !fs::is_directory(folder)) {
+    return fail(ErrorCode::kUnavailable,
+                fmt::format("{}: cannot make this folder: {}", folder.string(),
+                            error ? error.message() : "something else has its name"));
+  }
+  if (access(folder.c_str(), W_OK | X_OK) != 0) {
+    return fail(ErrorCode::kUnavailable,
+                fmt::format("{}: cannot write into this folder", folder.string()));
+  }
+  return {};
+}
+
+Result<StateFolder> StateFolder::open(const fs::path& folder) {
+  if (Status ready = prepare_folder(folder); !ready) return tl::unexpected(ready.error());
+  auto lock = os::FileLock::acquire(folder / "lock");
+  if (!lock) return tl::unexpected(lock.error().with_context(folder.string()));
+  return StateFolder(folder, std::move(*lock));
+}
+
+bool StateFolder::frozen() const {
+  std::error_code error;
+  return fs::exists(folder_ / "freeze", error);
+}
+
+Status StateFolder::save(const documents::TuneResult& result,
+                         const documents::Scenario& scenario) const {
+  std::string decisions;
+  wire::Array runs;
+  for (const documents::StrategyRun& run : result.runs) {
+    if (run.strategy != "arqonhpo") continue;
+    decisions += documents::decisions_json(run.record);
+    if (!decisions.empty() && decisions.back() != '\n') decisions += '\n';
+    runs.push_back(learned(run, scenario.knobs));
+  }
+  const wire::Value document = wire::Object{{"schema", 1},
+                                            {"scenario", scenario.name},
+                                            {"scenario_hash", documents::scenario_hash(scenario)},
+                                            {"twin_semantics", sim::kTwinSemantics},
+                                            {"runs", std::move(runs)}};
+  if (Status done = os::write_file(folder_ / "decisions.jsonl", decisions); !done) {
+    return done;
+  }
+  return os::write_file(folder_ / "learned.json", wire::write_json(document, 2) + "\n");
+}
+
+}  // namespace arqon::app

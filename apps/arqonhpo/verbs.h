@@ -1,0 +1,16 @@
+// The verbs: typed arguments in, exit code out.
+#pragma once
+
+#include "apps/arqonhpo/command_line.h"
+#include "apps/arqonhpo/console.h"
+
+namespace arqon::app {
+
+int run_tune(const TuneArgs& args, Console& console);
+int run_simulate(const SimulateArgs& args, Console& console);
+int run_validate(const ValidateArgs& args, Console& console);
+
+// Version, compiler and build type; goes into results, never into decisions.
+std::string build_id();
+
+}  // namespace arqon::app

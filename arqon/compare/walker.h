@@ -1,0 +1,26 @@
+// Drives a simple policy over a twin under the same guardrails and windows as the loop: at each
+// window it may name a target, to which the walker glides.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <optional>
+
+#include "arqon/base/result.h"
+#include "arqon/compare/evaluate.h"
+#include "arqon/control/run_record.h"
+#include "arqon/documents/scenario.h"
+#include "arqon/sim/twin.h"
+
+namespace arqon::compare {
+
+// Asked once a second with the setting in force and, when a window has just closed, that window.
+// Returns a new target, or nothing to keep the old one.
+using Policy = std::function<std::optional<Config>(TimePoint now, const Config& in_force,
+                                                   const control::WindowRecord* window)>;
+
+// kInterrupted when `stop` was set before the end.
+Result<control::RunRecord> walk(const documents::Scenario& scenario, sim::Twin& twin,
+                                const Policy& policy, const std::atomic<bool>* stop = nullptr);
+
+}  // namespace arqon::compare

@@ -1,0 +1,36 @@
+// What a live loop is given beside the engine and the clock.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "arqon/control/run_record.h"
+#include "arqon/control/spec.h"
+#include "arqon/guard/guardrails.h"
+#include "arqon/serving/outcome.h"
+#include "arqon/space/space.h"
+
+namespace arqon::control {
+
+// Direction in which one knob protects each limit: +1 raise it, -1 lower it, 0 unknown.
+// Index: serving::Limit.
+using Protective = std::array<std::int8_t, serving::kLimits>;
+
+struct LoopOptions {
+  std::vector<Protective> protective;          // one per knob of the engine; may be empty
+  guard::Guardrails guardrails;                // one entry per knob of the engine
+  WindowSpec window;
+  Mode mode = Mode::kAuto;
+  bool reflex = true;                          // the fast lane inside confirmed envelopes
+  std::uint64_t seed = 0;                      // the solver's
+  std::optional<std::uint64_t> budget;         // experiments allowed; absent = no end
+  const std::atomic<bool>* stop = nullptr;     // set from anywhere: ends the run after this tick
+  std::function<bool()> frozen;                // asked before every write; true stops all but reverts
+  std::function<void(const WindowRecord&)> on_window;   // progress; called from the loop's thread
+};
+
+}  // namespace arqon::control

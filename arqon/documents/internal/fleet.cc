@@ -1,0 +1,193 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "arqon/documents/internal/keys.h"
+#include "arqon/documents/internal/scenario_parts.h"
+
+namespace arqon::documents::internal {
+namespace {
+
+constexpr std::size_t kPoolsMax = 64;
+constexpr Range kReplicas{.min = 1, .max = 1024};
+constexpr Range kPrice{.min = 0, .max = 1e6};
+constexpr Range kStateAgeMs{.min = 0, .max = 60000};
+constexpr Range kRestartLoadS{.min = 0, .max = 86400};
+
+// Where each option of the engine lives, in the order of kPoolKnobs.
+template <typename Spec, typename Visit>
+void each_option(Spec& spec, Visit visit) {
+  visit(kPoolKnobs[0], spec.batch_size);
+  visit(kPoolKnobs[1], spec.prefill_token_budget);
+  visit(kPoolKnobs[2], spec.long_prefill_threshold);
+  visit(kPoolKnobs[3], spec.queued_token_limit);
+  visit(kPoolKnobs[4], spec.speculative_decoding_k);
+  visit(kPoolKnobs[5], spec.max_tokens);
+  visit(kPoolKnobs[6], spec.max_wait_ms);
+  visit(kPoolKnobs[7], spec.block_size);
+  visit(kPoolKnobs[8], spec.gpu_memory_utilization);
+  visit(kPoolKnobs[9], spec.kv_cache_blocks);
+}
+
+sim::EngineSpec read_engine(const Node& node) {
+  const Section section(node, kEngineKeys);
+  sim::EngineSpec out;
+  if (const auto index = section.get("scheduler").one_of(kSchedulers)) {
+    out.scheduler = kSchedulers[*index];
+  }
+  each_option(out, [&](const PoolKnob& knob, auto& option) {
+    const Range range{.min = knob.min, .max = knob.max};
+    if (knob.whole) {
+      assign(option, section.get(knob.name).integer(range));
+    } else {
+      assign(option, section.get(knob.name).number(range));
+    }
+  });
+  assign(out.async_scheduling, section.get("async_scheduling").boolean());
+  return out;
+}
+
+void read_tp(const Node& node, int& tp) {
+  const auto read = node.integer({.min = 1, .max = 8});
+  if (!read) return;
+  if (*read != 1 && *read != 2 && *read != 4 && *read != 8) {
+    node.fail("must be 1, 2, 4 or 8");
+    return;
+  }
+  tp = static_cast<int>(*read);
+}
+
+sim::PoolSpec read_pool(const Node& node) {
+  const Section section(node, kPoolKeys);
+  sim::PoolSpec out;
+  const Node name = section.need("name");
+  assign(out.name, name.text());
+  if (!out.name.empty() && (!plain_name(out.name, /*dots=*/false) || out.name == "router")) {
+    name.fail("must be letters, digits, '_' or '-', and not \"router\": it begins addresses");
+  }
+  if (const auto index = section.need("model").one_of(kModels)) out.model = kModels[*index];
+  if (const auto index = section.need("gpu").one_of(kGpus)) out.gpu = kGpus[*index];
+  read_tp(section.get("tp"), out.tp);
+  if (const auto index = section.get("dtype").one_of(kDtypes)) out.dtype = kDtypes[*index];
+  assign(out.replicas, section.get("replicas").integer(kReplicas));
+  assign(out.price_per_gpu_hour, section.get("price_per_gpu_hour").number(kPrice));
+  assign(out.quality, section.get("quality").number(kFraction));
+  out.engine = read_engine(section.get("engine"));
+  return out;
+}
+
+void read_weights(const Node& node, std::size_t replicas, sim::RouterSpec& router) {
+  if (!node) return;
+  double sum = 0;
+  for (const Node& item : node.items()) {
+    const double weight = item.number(kNotNegative).value_or(0);
+    router.weights.push_back(weight);
+    sum += weight;
+  }
+  if (node.value().as_array() == nullptr) return;
+  if (router.weights.size() != replicas) {
+    node.fail(
+        fmt::format("must have one weight per replica, all pools in order: {} of them", replicas));
+  } else if (!(sum > 0)) {
+    node.fail("must have a weight above 0");
+  }
+  if (router.policy != "weighted") node.fail_key("goes with policy \"weighted\" only");
+}
+
+sim::RouterSpec read_router(const Node& node, std::size_t replicas) {
+  const Section section(node, kRouterKeys);
+  sim::RouterSpec out;
+  if (const auto index = section.get("policy").one_of(kPolicies)) out.policy = kPolicies[*index];
+  assign(out.state_age_ms, section.get("state_age_ms").number(kStateAgeMs));
+  read_weights(section.get("weights"), replicas, out);
+  return out;
+}
+
+wire::Object engine_object(const sim::EngineSpec& engine) {
+  wire::Object out{{"scheduler", engine.scheduler}};
+  each_option(engine, [&](const PoolKnob& knob, const auto& option) {
+    if (option) out.emplace_back(knob.name, wire::compact_number(static_cast<double>(*option)));
+  });
+  out.emplace_back("async_scheduling", engine.async_scheduling);
+  return out;
+}
+
+}  // namespace
+
+std::optional<double> engine_option(const sim::EngineSpec& engine, std::string_view name) {
+  std::optional<double> out;
+  each_option(engine, [&](const PoolKnob& knob, const auto& option) {
+    if (knob.name == name) assign(out, option);
+  });
+  return out;
+}
+
+bool plain_name(std::string_view name, bool dots) {
+  constexpr std::size_t kNameMax = 64;
+  if (name.empty() || name.size() > kNameMax || name.front() == '.') return false;
+  return std::all_of(name.begin(), name.end(), [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || (dots && c == '.');
+  });
+}
+
+std::size_t replicas_in_all(const sim::FleetSpec& fleet) {
+  std::size_t out = 0;
+  for (const sim::PoolSpec& pool : fleet.pools) out += static_cast<std::size_t>(pool.replicas);
+  return out;
+}
+
+sim::FleetSpec read_fleet(const Node& node) {
+  const Section section(node, kFleetKeys);
+  sim::FleetSpec out;
+  const Node pools = section.need("pools");
+  for (const Node& item : pools.items()) {
+    if (out.pools.size() == kPoolsMax) {
+      pools.fail(fmt::format("at most {} pools", kPoolsMax));
+      break;
+    }
+    sim::PoolSpec pool = read_pool(item);
+    const bool twin = std::any_of(out.pools.begin(), out.pools.end(),
+                                  [&](const auto& other) { return other.name == pool.name; });
+    if (twin && !pool.name.empty()) {
+      item.child("name").fail("another pool has this name");
+    }
+    out.pools.push_back(std::move(pool));
+  }
+  if (pools && pools.value().as_array() != nullptr && out.pools.empty()) {
+    pools.fail("must name at least one pool");
+  }
+  out.router = read_router(section.get("router"), replicas_in_all(out));
+  assign(out.noise, section.get("noise").boolean());
+  assign(out.restart_load_s, section.get("restart_load_s").number(kRestartLoadS));
+  return out;
+}
+
+wire::Object fleet_object(const sim::FleetSpec& fleet) {
+  wire::Array pools;
+  for (const sim::PoolSpec& pool : fleet.pools) {
+    pools.emplace_back(
+        wire::Object{{"name", pool.name},
+                     {"model", pool.model},
+                     {"gpu", pool.gpu},
+                     {"tp", pool.tp},
+                     {"dtype", pool.dtype},
+                     {"replicas", pool.replicas},
+                     {"price_per_gpu_hour", wire::compact_number(pool.price_per_gpu_hour)},
+                     {"quality", wire::compact_number(pool.quality)},
+                     {"engine", engine_object(pool.engine)}});
+  }
+  wire::Object router{{"policy", fleet.router.policy},
+                      {"state_age_ms", wire::compact_number(fleet.router.state_age_ms)}};
+  if (!fleet.router.weights.empty()) {
+    wire::Array weights;
+    for (const double w : fleet.router.weights) weights.push_back(wire::compact_number(w));
+    router.emplace_back("weights", std::move(weights));
+  }
+  return {{"pools", std::move(pools)},
+          {"router", std::move(router)},
+          {"noise", fleet.noise},
+          {"restart_load_s", wire::compact_number(fleet.restart_load_s)}};
+}
+
+}  // namespace arqon::documents::internal

@@ -1,0 +1,178 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "arqon/documents/internal/keys.h"
+#include "arqon/documents/internal/parameters.h"
+#include "arqon/documents/internal/scenario_parts.h"
+
+namespace arqon::documents::internal {
+namespace {
+
+// As many values as the guard can hold.
+constexpr std::size_t kSlotsMax = 64;
+
+std::vector<std::string> known_addresses(const sim::FleetSpec& fleet) {
+  std::vector<std::string> out;
+  for (const sim::PoolSpec& pool : fleet.pools) {
+    for (const PoolKnob& knob : kPoolKnobs) {
+      out.push_back(fmt::format("{}.{}", pool.name, knob.name));
+    }
+  }
+  out.emplace_back(kRouterWeights);
+  return out;
+}
+
+const sim::PoolSpec* find_pool(const sim::FleetSpec& fleet, std::string_view name) {
+  for (const sim::PoolSpec& pool : fleet.pools) {
+    if (pool.name == name) return &pool;
+  }
+  return nullptr;
+}
+
+const PoolKnob* find_knob(std::string_view name) {
+  for (const PoolKnob& knob : kPoolKnobs) {
+    if (knob.name == name) return &knob;
+  }
+  return nullptr;
+}
+
+std::string pools_hint(const sim::FleetSpec& fleet) {
+  std::string out = "pools:";
+  for (const sim::PoolSpec& pool : fleet.pools) {
+    out += fmt::format("{} {}", &pool == fleet.pools.data() ? "" : ",", pool.name);
+  }
+  return out;
+}
+
+std::string knobs_hint() {
+  std::string out = "knobs:";
+  for (const PoolKnob& knob : kPoolKnobs) {
+    out += fmt::format("{} {}", &knob == kPoolKnobs.data() ? "" : ",", knob.name);
+  }
+  return out;
+}
+
+struct Target {
+  const sim::PoolSpec* pool = nullptr;
+  const PoolKnob* knob = nullptr;
+};
+
+// What "pool.knob" or "pool/N.knob" leads to; nothing and recorded when that is nowhere.
+std::optional<Target> resolve(const std::string& address, const Node& node,
+                              const sim::FleetSpec& fleet) {
+  const std::string near = wire::nearest_name(address, known_addresses(fleet));
+  const std::string hint = near.empty() ? "" : fmt::format("did you mean \"{}\"?", near);
+  const std::size_t dot = address.find('.');
+  if (dot == std::string::npos) {
+    return node.fail_key("an address is \"pool.knob\", \"pool/N.knob\" or \"router.weights\"",
+                         hint);
+  }
+  const std::string_view scope = std::string_view(address).substr(0, dot);
+  const std::size_t slash = scope.find('/');
+  const sim::PoolSpec* pool = find_pool(fleet, scope.substr(0, slash));
+  const PoolKnob* knob = find_knob(std::string_view(address).substr(dot + 1));
+  if (pool == nullptr) {
+    return node.fail_key("no pool has this name", hint.empty() ? pools_hint(fleet) : hint);
+  }
+  if (knob == nullptr) {
+    return node.fail_key("no knob has this name", hint.empty() ? knobs_hint() : hint);
+  }
+  if (slash == std::string_view::npos) return Target{pool, knob};
+  const std::string_view number = scope.substr(slash + 1);
+  int replica = -1;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), replica);
+  const bool whole = error == std::errc{} && end == number.data() + number.size();
+  if (!whole || replica < 0 || replica >= pool->replicas) {
+    return node.fail_key(fmt::format("the replica must be 0 to {}", pool->replicas - 1));
+  }
+  return Target{pool, knob};
+}
+
+// Checks a pool's knob against what engines allow, and fills in what only the engine knows.
+void fit_engine(const Section& section, const Target& target, Parameter& p) {
+  const PoolKnob& knob = *target.knob;
+  const ParamType wanted = knob.whole ? ParamType::kInt : ParamType::kFloat;
+  if (p.type != wanted) {
+    const Node at = section.has("type") ? section.get("type") : section.node();
+    at.fail(fmt::format("this knob needs type \"{}\"", to_string(wanted)));
+    return;
+  }
+  if (p.min < knob.min) {
+    section.get("min").fail(fmt::format("must be {} or more", wire::shortest(knob.min)));
+  }
+  if (p.max > knob.max) {
+    section.get("max").fail(fmt::format("must be {} or less", wire::shortest(knob.max)));
+  }
+  if (knob.restart && !section.has("class")) p.change_class = ChangeClass::kRestart;
+  if (knob.restart && p.change_class != ChangeClass::kRestart &&
+      p.change_class != ChangeClass::kForbidden) {
+    section.get("class").fail("takes effect after a restart: class \"restart\" or \"forbidden\"");
+  }
+  const auto option = engine_option(target.pool->engine, knob.name);
+  if (!p.default_value && option && Space({p}).contains(std::span(&*option, 1))) {
+    p.default_value = std::vector<double>{*option};
+  }
+}
+
+void check_router(const Section& section, const Parameter& p, const sim::FleetSpec& fleet) {
+  const std::size_t replicas = replicas_in_all(fleet);
+  if (p.type != ParamType::kSimplex || p.choices.size() != replicas) {
+    section.node().fail(fmt::format(
+        "must be a simplex with one choice per replica, all pools in order: {}", replicas));
+  }
+  if (fleet.router.policy != "weighted") {
+    section.node().fail_key("needs fleet.router.policy \"weighted\"");
+  }
+}
+
+Protective read_protective(const Node& node) {
+  const Section section(node, kProtectiveKeys);
+  Protective out;
+  for (const std::string_view key : kProtectiveKeys) {
+    if (const auto index = section.get(key).one_of(kProtectiveWays)) {
+      out.emplace(key, *index == 0 ? -1 : 1);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+void read_knobs(const Node& node, Scenario& scenario) {
+  std::vector<Parameter> parameters;
+  std::size_t slots = 0;
+  for (const auto& [address, member] : node.members()) {
+    if (node.issues().full()) break;
+    const Section section(member, kKnobKeys);
+    const bool router = address == kRouterWeights;
+    const auto target = router ? std::nullopt : resolve(address, member, scenario.fleet);
+    auto parameter = read_parameter(address, section);
+    scenario.protective.push_back(read_protective(section.get("protective")));
+    if (parameter && router) check_router(section, *parameter, scenario.fleet);
+    if (parameter && target) fit_engine(section, *target, *parameter);
+    parameters.push_back(parameter.value_or(placeholder(address)));
+    slots += parameters.back().slots();
+  }
+  if (slots > kSlotsMax) node.fail(fmt::format("at most {} values in all", kSlotsMax));
+  scenario.knobs = Space(std::move(parameters));
+}
+
+wire::Object knobs_object(const Scenario& scenario) {
+  wire::Object out;
+  for (std::size_t i = 0; i < scenario.knobs.size(); ++i) {
+    wire::Object knob = parameter_object(scenario.knobs[i]);
+    if (!scenario.protective[i].empty()) {
+      wire::Object protective;
+      for (const auto& [limit, way] : scenario.protective[i]) {
+        protective.emplace_back(limit, kProtectiveWays[way < 0 ? 0 : 1]);
+      }
+      knob.emplace_back("protective", std::move(protective));
+    }
+    out.emplace_back(scenario.knobs[i].name, std::move(knob));
+  }
+  return out;
+}
+
+}  // namespace arqon::documents::internal

@@ -1,0 +1,33 @@
+// The parts of a scenario that have readers and writers of their own.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "arqon/documents/internal/reader.h"
+#include "arqon/documents/scenario.h"
+
+namespace arqon::documents::internal {
+
+// True for names made of letters, digits, '.', '_' and '-' that do not begin with '.': they become
+// folders, addresses and metric names.
+bool plain_name(std::string_view name, bool dots);
+
+sim::FleetSpec read_fleet(const Node& node);
+wire::Object fleet_object(const sim::FleetSpec& fleet);
+// The option of the engine that a knob of this name stands for, where the document states it.
+std::optional<double> engine_option(const sim::EngineSpec& engine, std::string_view name);
+std::size_t replicas_in_all(const sim::FleetSpec& fleet);
+
+// One workload or a list of them; `classes` are the class names of the scenario.
+std::vector<workload::Spec> read_workloads(const Node& node,
+                                           const std::vector<std::string>& classes,
+                                           double duration_s);
+wire::Value workloads_value(const std::vector<workload::Spec>& workloads);
+
+// "knobs": fills scenario.knobs and scenario.protective. A knob that says no default takes the
+// engine option of its pool where that is stated.
+void read_knobs(const Node& node, Scenario& scenario);
+wire::Object knobs_object(const Scenario& scenario);
+
+}  // namespace arqon::documents::internal

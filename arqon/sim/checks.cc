@@ -1,0 +1,122 @@
+#include "arqon/sim/checks.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "arqon/sim/model_data.h"
+#include "arqon/sim/router.h"
+
+namespace arqon::sim {
+namespace {
+
+// Keeps integer picoseconds far from overflow.
+constexpr Duration kArrivalLast = std::chrono::hours(24 * 60);
+
+template <typename Table>
+std::string names_of(const Table& table) {
+  std::string out;
+  for (const auto& row : table) out += (out.empty() ? "" : ", ") + std::string(row.name);
+  return out;
+}
+
+tl::unexpected<Error> invalid(std::string message) {
+  return fail(ErrorCode::kInvalidConfig, std::move(message));
+}
+
+Status check_pool(const PoolSpec& pool) {
+  if (find_model(pool.model) == nullptr) {
+    return invalid(fmt::format("pool \"{}\": unknown model \"{}\"; known: {}", pool.name,
+                               pool.model, names_of(known_models())));
+  }
+  if (find_gpu(pool.gpu) == nullptr) {
+    return invalid(fmt::format("pool \"{}\": unknown gpu \"{}\"; known: {}", pool.name, pool.gpu,
+                               names_of(known_gpus())));
+  }
+  if (pool.tp != 1 && pool.tp != 2 && pool.tp != 4 && pool.tp != 8) {
+    return invalid(
+        fmt::format("pool \"{}\": tp must be 1, 2, 4 or 8 (got {})", pool.name, pool.tp));
+  }
+  if (pool.dtype != "bf16" && pool.dtype != "fp8") {
+    return invalid(
+        fmt::format("pool \"{}\": unknown dtype \"{}\"; known: bf16, fp8", pool.name, pool.dtype));
+  }
+  if (pool.dtype == "fp8" && find_gpu(pool.gpu)->fp8_speedup <= 1) {
+    return invalid(fmt::format("pool \"{}\": {} has no fp8", pool.name, pool.gpu));
+  }
+  if (pool.replicas < 1 || pool.replicas > 1024) {
+    return invalid(fmt::format("pool \"{}\": replicas must lie in [1, 1024] (got {})", pool.name,
+                               pool.replicas));
+  }
+  if (!(pool.price_per_gpu_hour >= 0)) {
+    return invalid(fmt::format("pool \"{}\": price_per_gpu_hour must not be negative", pool.name));
+  }
+  if (pool.engine.scheduler != "vllm-v1") {
+    return invalid(fmt::format("pool \"{}\": unknown scheduler \"{}\"; known: vllm-v1", pool.name,
+                               pool.engine.scheduler));
+  }
+  return {};
+}
+
+Status check_router(const RouterSpec& router, std::size_t replicas) {
+  if (!parse_policy(router.policy)) {
+    return invalid(fmt::format(
+        "unknown router policy \"{}\"; known: least_request, round_robin, random, weighted",
+        router.policy));
+  }
+  if (!(router.state_age_ms >= 0 && router.state_age_ms <= 1e6)) {
+    return invalid(
+        fmt::format("router.state_age_ms must lie in [0, 1e6] (got {})", router.state_age_ms));
+  }
+  if (router.weights.empty()) return {};
+  double sum = 0;
+  bool valid = router.weights.size() == replicas;
+  for (const double w : router.weights) {
+    valid = valid && w >= 0 && std::isfinite(w);
+    sum += w;
+  }
+  if (!valid || !(sum > 0)) {
+    return invalid(fmt::format(
+        "router.weights must be {} values >= 0 with a positive sum, one per replica", replicas));
+  }
+  return {};
+}
+
+}  // namespace
+
+Status check_fleet(const FleetSpec& fleet) {
+  if (fleet.pools.empty()) return invalid("the fleet has no pools");
+  std::size_t replicas = 0;
+  for (const PoolSpec& pool : fleet.pools) {
+    if (Status s = check_pool(pool); !s) return s;
+    replicas += static_cast<std::size_t>(pool.replicas);
+  }
+  if (!(fleet.restart_load_s >= 0 && fleet.restart_load_s <= 1e6)) {
+    return invalid("restart_load_s must lie in [0, 1e6]");
+  }
+  return check_router(fleet.router, replicas);
+}
+
+Status check_trace(const workload::Trace& trace, std::size_t classes) {
+  Duration last{};
+  for (std::size_t i = 0; i < trace.size(); ++i) {
+    const workload::Request& r = trace[i];
+    if (r.request_class >= classes) {
+      return invalid(fmt::format("request {} is of class {}, but there are {} classes", i,
+                                 r.request_class, classes));
+    }
+    if (r.prompt_tokens < 1 || r.output_tokens < 1 || r.arrival < last ||
+        r.arrival > kArrivalLast || !(r.acceptance >= 0 && r.acceptance <= 1)) {
+      return invalid(
+          fmt::format("request {} has no tokens, an acceptance outside [0, 1] or "
+                      "arrives out of order or after 60 days",
+                      i));
+    }
+    last = r.arrival;
+  }
+  return {};
+}
+
+}  // namespace arqon::sim

@@ -1,0 +1,27 @@
+// How many KV blocks a replica has, and how many a sequence needs.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "arqon/sim/model_data.h"
+
+namespace arqon::sim {
+
+struct KvMemoryOptions {
+  int tp = 1;
+  std::string_view dtype = "bf16";
+  double gpu_memory_utilization = 0.92;
+  std::int64_t block_size = 16;  // tokens
+};
+
+// Blocks that fit beside the weights and 5.0 GB of activations, graphs and communication buffers;
+// 0 when the weights alone do not fit. An engine's own count overrides this whenever it is known.
+std::int64_t kv_blocks(const ModelData& model, const GpuData& gpu, const KvMemoryOptions& options);
+
+// Blocks that `tokens` >= 0 tokens take.
+constexpr std::int64_t blocks_of(std::int64_t tokens, std::int64_t block_size) {
+  return (tokens + block_size - 1) / block_size;
+}
+
+}  // namespace arqon::sim

@@ -1,0 +1,62 @@
+// A request inside the engine, and the slab that holds all of them.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "arqon/serving/outcome.h"
+#include "arqon/sim/step_time.h"
+
+namespace arqon::sim {
+
+using SequenceId = std::uint32_t;
+
+// Decoding sequences are updated lazily: their context is a linear function of the replica's step
+// number since `base_step`.
+struct Sequence {
+  Ps arrival = 0;             // intended
+  Ps first_token = 0;         // 0 = none yet
+  Ps last_token = 0;          // before a preemption; 0 = never preempted since
+  Ps gap = 0;                 // largest pause up to gap_step
+  std::int64_t gap_step = 0;  // pauses after this step are in the replica's GapStack
+  std::int64_t base_step = 0;
+  std::int64_t base_context = 0;  // prompt + output at base_step, in kContextUnit-ths
+  std::uint32_t trace_index = 0;
+  std::uint32_t prompt = 0;     // tokens
+  std::uint32_t output = 0;     // tokens it will be allowed
+  std::uint32_t prefilled = 0;  // tokens computed of prefill_target
+  std::uint32_t prefill_target = 0;
+  std::uint32_t rate = 0;       // kContextUnit-ths per decode step
+  std::uint32_t admission = 0;  // order of admission at its replica
+  std::uint32_t slot = 0;       // closed loop: which slot sent it
+  float acceptance = 0;
+  std::uint16_t request_class = 0;
+  std::uint16_t replica = 0;  // fleet-wide index of the one that serves it
+  serving::Limit broke = serving::Limit::kNone;
+  bool cut = false;  // output was shortened by max_tokens
+};
+
+// Ids stay valid until freed; references only until the next add. One thread.
+class SequenceSlab {
+ public:
+  SequenceId add(const Sequence& sequence) {
+    if (free_.empty()) {
+      items_.push_back(sequence);
+      return static_cast<SequenceId>(items_.size() - 1);
+    }
+    const SequenceId id = free_.back();
+    free_.pop_back();
+    items_[id] = sequence;
+    return id;
+  }
+  void free(SequenceId id) { free_.push_back(id); }
+  Sequence& operator[](SequenceId id) { return items_[id]; }
+  const Sequence& operator[](SequenceId id) const { return items_[id]; }
+  std::size_t live() const { return items_.size() - free_.size(); }
+
+ private:
+  std::vector<Sequence> items_;
+  std::vector<SequenceId> free_;
+};
+
+}  // namespace arqon::sim

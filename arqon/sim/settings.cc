@@ -1,0 +1,179 @@
+#include "arqon/sim/settings.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <cmath>
+
+namespace arqon::sim {
+namespace {
+
+template <auto Member>
+void write_live(EngineSettings& s, double v) {
+  s.live.*Member = std::llround(v);
+}
+template <auto Member>
+double read_live(const EngineSettings& s) {
+  return static_cast<double>(s.live.*Member);
+}
+template <auto Member>
+constexpr EngineKnob live_knob(std::string_view name) {
+  return {name, false, &read_live<Member>, &write_live<Member>};
+}
+
+constexpr std::array<EngineKnob, 10> kKnobs = {{
+    live_knob<&LiveSettings::batch_size>("batch_size"),
+    live_knob<&LiveSettings::prefill_token_budget>("prefill_token_budget"),
+    live_knob<&LiveSettings::long_prefill_threshold>("long_prefill_threshold"),
+    live_knob<&LiveSettings::queued_token_limit>("queued_token_limit"),
+    live_knob<&LiveSettings::speculative_decoding_k>("speculative_decoding_k"),
+    live_knob<&LiveSettings::max_tokens>("max_tokens"),
+    {"max_wait_ms", false, [](const EngineSettings& s) { return s.live.max_wait_ms; },
+     [](EngineSettings& s, double v) { s.live.max_wait_ms = v; }},
+    {"block_size", true,
+     [](const EngineSettings& s) { return static_cast<double>(s.boot.block_size); },
+     [](EngineSettings& s, double v) { s.boot.block_size = std::llround(v); }},
+    {"gpu_memory_utilization", true,
+     [](const EngineSettings& s) { return s.boot.gpu_memory_utilization; },
+     [](EngineSettings& s, double v) { s.boot.gpu_memory_utilization = v; }},
+    {"kv_cache_blocks", true,
+     [](const EngineSettings& s) { return static_cast<double>(s.boot.kv_cache_blocks); },
+     [](EngineSettings& s, double v) { s.boot.kv_cache_blocks = std::llround(v); }},
+}};
+
+const EngineKnob* find_knob(std::string_view name) {
+  for (const EngineKnob& knob : kKnobs) {
+    if (knob.name == name) return &knob;
+  }
+  return nullptr;
+}
+
+std::string known_addresses(const FleetSpec& fleet) {
+  std::string pools;
+  for (const PoolSpec& pool : fleet.pools) pools += (pools.empty() ? "" : ", ") + pool.name;
+  std::string names;
+  for (const EngineKnob& knob : kKnobs) {
+    names += (names.empty() ? "" : ", ") + std::string(knob.name);
+  }
+  return fmt::format(
+      "known: router.weights and POOL.KNOB or POOL/N.KNOB with pools {} and knobs {}", pools,
+      names);
+}
+
+tl::unexpected<Error> unknown(std::string_view address, const FleetSpec& fleet) {
+  return fail(ErrorCode::kInvalidConfig,
+              fmt::format("unknown knob \"{}\"; {}", address, known_addresses(fleet)));
+}
+
+Result<KnobBinding> bind_weights(const Parameter& parameter, std::size_t replicas) {
+  if (parameter.type != ParamType::kSimplex || parameter.slots() != replicas) {
+    return fail(ErrorCode::kInvalidConfig,
+                fmt::format("knob \"router.weights\" must be a simplex with one choice per "
+                            "replica ({} in this fleet)",
+                            replicas));
+  }
+  return KnobBinding{
+      .knob = nullptr, .first_replica = 0, .replicas = replicas, .slots = parameter.slots()};
+}
+
+Result<KnobBinding> bind_knob(const Parameter& parameter, const FleetSpec& fleet) {
+  const std::string_view address = parameter.name;
+  std::size_t total = 0;
+  for (const PoolSpec& pool : fleet.pools) total += static_cast<std::size_t>(pool.replicas);
+  if (address == "router.weights") return bind_weights(parameter, total);
+  const std::size_t dot = address.rfind('.');
+  if (dot == std::string_view::npos) return unknown(address, fleet);
+  const EngineKnob* knob = find_knob(address.substr(dot + 1));
+  if (knob == nullptr) return unknown(address, fleet);
+  if (parameter.slots() != 1) {
+    return fail(ErrorCode::kInvalidConfig, fmt::format("knob \"{}\" must be a number", address));
+  }
+  std::string_view scope = address.substr(0, dot);
+  const std::size_t slash = scope.rfind('/');
+  const std::string_view pool_name = scope.substr(0, slash);
+  std::size_t first = 0;
+  for (const PoolSpec& pool : fleet.pools) {
+    const auto count = static_cast<std::size_t>(pool.replicas);
+    if (pool.name != pool_name) {
+      first += count;
+      continue;
+    }
+    if (slash == std::string_view::npos) {
+      return KnobBinding{.knob = knob, .first_replica = first, .replicas = count};
+    }
+    const std::string_view number = scope.substr(slash + 1);
+    std::size_t index = 0;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), index);
+    if (error != std::errc{} || end != number.data() + number.size() || index >= count) {
+      return fail(ErrorCode::kInvalidConfig,
+                  fmt::format("knob \"{}\": replica must be 0 to {}", address, count - 1));
+    }
+    return KnobBinding{.knob = knob, .first_replica = first + index, .replicas = 1};
+  }
+  return unknown(address, fleet);
+}
+
+}  // namespace
+
+EngineSettings initial_settings(const EngineSpec& spec, const GpuData& gpu) {
+  EngineSettings out;
+  out.live.batch_size = spec.batch_size.value_or(gpu.batch_size);
+  out.live.prefill_token_budget = spec.prefill_token_budget.value_or(gpu.prefill_token_budget);
+  out.live.long_prefill_threshold = spec.long_prefill_threshold.value_or(0);
+  out.live.queued_token_limit = spec.queued_token_limit.value_or(0);
+  out.live.speculative_decoding_k = spec.speculative_decoding_k.value_or(0);
+  out.live.max_tokens = spec.max_tokens.value_or(0);
+  out.live.max_wait_ms = spec.max_wait_ms.value_or(0);
+  out.boot.block_size = spec.block_size.value_or(16);
+  out.boot.gpu_memory_utilization = spec.gpu_memory_utilization.value_or(0.92);
+  out.boot.kv_cache_blocks = spec.kv_cache_blocks.value_or(0);
+  return out;
+}
+
+Status check_settings(const EngineSettings& settings, std::string_view where) {
+  struct Range {
+    std::string_view knob;
+    double min, max;
+  };
+  // Upper ends keep integer time from overflowing; no engine comes near them.
+  static constexpr std::array<Range, 10> kRanges = {{{"batch_size", 1, 1 << 16},
+                                                     {"prefill_token_budget", 1, 1 << 20},
+                                                     {"long_prefill_threshold", 0, 1 << 20},
+                                                     {"queued_token_limit", 0, 1e15},
+                                                     {"speculative_decoding_k", 0, 64},
+                                                     {"max_tokens", 0, 1 << 30},
+                                                     {"max_wait_ms", 0, 1e6},
+                                                     {"block_size", 1, 1024},
+                                                     {"gpu_memory_utilization", 0.01, 1},
+                                                     {"kv_cache_blocks", 0, 1 << 30}}};
+  for (const Range& range : kRanges) {
+    const double value = find_knob(range.knob)->read(settings);
+    if (!(value >= range.min && value <= range.max)) {
+      return fail(ErrorCode::kInvalidConfig,
+                  fmt::format("{}.{} must lie in [{}, {}] (got {})", where, range.knob, range.min,
+                              range.max, value));
+    }
+  }
+  if (settings.live.prefill_token_budget < settings.live.speculative_decoding_k + 1) {
+    return fail(ErrorCode::kInvalidConfig,
+                fmt::format("{}.prefill_token_budget must hold one speculative step ({} tokens)",
+                            where, settings.live.speculative_decoding_k + 1));
+  }
+  return {};
+}
+
+std::span<const EngineKnob> engine_knobs() { return kKnobs; }
+
+Result<std::vector<KnobBinding>> bind_knobs(const Space& knobs, const FleetSpec& fleet) {
+  std::vector<KnobBinding> out;
+  for (std::size_t i = 0; i < knobs.size(); ++i) {
+    Result<KnobBinding> bound = bind_knob(knobs[i], fleet);
+    if (!bound) return tl::unexpected<Error>(bound.error());
+    bound->offset = knobs.offset(i);
+    out.push_back(*bound);
+  }
+  return out;
+}
+
+}  // namespace arqon::sim
