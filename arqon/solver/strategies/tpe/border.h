@@ -12,14 +12,20 @@
 
 namespace arqon::solver {
 
-// An observation after judgement: `loss` only when it measures the objective.
+// Observations after judgement, those of one acting point as one: `loss` is their mean and only
+// there when it measures the objective, `allowed` the mean chance that the limits held.
 struct Labelled {
   Point at;
   std::optional<double> loss;
   double allowed = 1;
+  double count = 1;
 };
 
-// Both local models around one centre. Built per decision; immutable.
+// Equal points as one, in order of first appearance.
+std::vector<Labelled> merge_equal(std::span<const Labelled> data);
+
+// Both local models around one centre. Built per decision; immutable. Where nothing was ever
+// forbidden the margin is everywhere the same and large.
 class Border {
  public:
   Border(const Encoding& encoding, std::span<const Labelled> data, Point center);
@@ -51,15 +57,17 @@ class Border {
   Basis loss_basis_;
   Basis score_basis_;
   LeastSquares loss_;
-  Probit probit_;
+  std::optional<Probit> probit_;
 };
 
 // Residual standard deviation of the loss (in ln where it is positive) about the local model.
 double loss_residual_sd(const Encoding& encoding, std::span<const Labelled> data,
                         const Point& center);
 
-// The observation to build the models around: the smallest loss among those whose neighbourhood
-// says allowed. Nothing when no observation was allowed.
+// The observation to build the models around: the smallest loss among those whose closest
+// neighbours were mostly allowed. Nothing when no observation was allowed.
 std::optional<Point> border_center(const Encoding& encoding, std::span<const Labelled> data);
+// True when some setting was forbidden more likely than not.
+bool has_limits(std::span<const Labelled> data);
 
 }  // namespace arqon::solver

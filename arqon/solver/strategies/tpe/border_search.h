@@ -16,6 +16,7 @@ namespace arqon::solver {
 struct Wish {
   double score_min = -1e9;   // normal score of P(allowed), the border's uncertainty integrated out
   double margin_min = -1e9;  // mean margin to the border in units of its noise
+  double patience = 0;       // a point already told may be this much worse, in ln or spreads
 };
 
 struct Promise {
@@ -30,7 +31,8 @@ class BorderSearch {
                std::span<const Grain> grains, std::span<const Labelled> data)
       : encoding_(encoding), space_(space), border_(border), grains_(grains), data_(data) {}
 
-  // Least loss (a pessimistic estimate) among the points that meet the wish; else the surest.
+  // Least loss (a pessimistic estimate) among the points that meet the wish; else the surest. A
+  // point that was told already wins when it is as good: staying put costs nothing.
   Point cheapest(const Wish& wish, Rng& rng) const;
   // Where the loss may be least if the border lies further out: upper confidence on both.
   Point most_promising(Rng& rng) const;
@@ -45,13 +47,14 @@ class BorderSearch {
     bool meets;    // what is asked for; the other kind loses
     double value;  // larger is better
   };
-  using Judge = std::function<Merit(const Estimate& loss, const Estimate& margin)>;
+  using Judge = std::function<Merit(const Point& at)>;
   struct Best {
     Point at;
     Merit merit{false, 0};
   };
 
-  Point search(const Judge& judge, const Point& from, double reach, Rng& rng, double* value) const;
+  Best best_told(const Judge& judge, const Point& from, double reach) const;
+  Best search(const Judge& judge, const Point& from, double reach, Best best, Rng& rng) const;
   void consider(const Judge& judge, const Point& raw, Best& best) const;
   void refine(const Judge& judge, const Point& middle, double reach, double width, Rng& rng,
               Best& best) const;

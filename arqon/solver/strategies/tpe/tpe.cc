@@ -21,8 +21,9 @@ constexpr std::size_t kSearchCandidates = 48;
 constexpr std::size_t kGoodMax = 25;
 constexpr double kGoodShare = 0.1;
 constexpr std::size_t kFlatWeights = 25;   // the newest points count in full
-// What is exploited: a normal score of P(allowed), 1.95 means 97.4 %.
-constexpr double kSafeScore = 1.95;
+constexpr double kRepeatPenalty = 20;      // in log density: a repeat only when all else is told
+// What is exploited: a normal score of P(allowed), 2 means 97.7 %.
+constexpr Wish kSafe{.score_min = 2.0, .patience = 0.001};
 // Where the border is sharpened: this many units of noise inside it (79 % allowed).
 constexpr double kProbeMargin = 0.8;
 // A promised gain of 1 % in loss is worth a probe every kProbeThinning / 0.01 * turn turns.
@@ -87,15 +88,52 @@ Split split(const Encoding& encoding, std::span<const Labelled> data,
           Parzen(encoding, std::move(bad), std::move(bad_weights))};
 }
 
-// After the settling phase most turns exploit. How often a turn probes instead depends on what
-// there is to win and thins out with time, as the price of a probe does not fall.
-Point decide_settled(const BorderSearch& at_border, std::size_t turn, Rng& rng) {
-  const Point safe = at_border.cheapest({.score_min = kSafeScore}, rng);
-  const Promise promise = at_border.promise(safe, kSafeScore, rng);
-  const double spacing = std::max(
-      2.0, kProbeThinning * static_cast<double>(turn) / std::max(promise.gain, 1e-6));
+// The models of one decision.
+struct Ground {
+  const Encoding& encoding;
+  const Space& space;
+  std::vector<Grain> grains;
+  std::vector<Labelled> data;  // at acting points, equal ones merged
+  Border border;
+
+  BorderSearch search() const { return {encoding, space, border, grains, data}; }
+  Config config_at(const Point& at) const {
+    return middle_of_grain(space, encoding, grains, encoding.decode(space, at));
+  }
+};
+
+// Nothing when there is no result to build on.
+std::optional<Ground> survey(const Encoding& encoding, const Space& space,
+                             std::span<const Labelled> told) {
+  const std::optional<Point> first = border_center(encoding, told);
+  if (!first) return std::nullopt;
+  std::vector<Grain> grains = find_grains(encoding, space, told, *first);
+  std::vector<Labelled> acting(told.begin(), told.end());
+  for (Labelled& d : acting) d.at = acting_point(encoding, space, grains, d.at);
+  std::vector<Labelled> data = merge_equal(acting);
+  Border border(encoding, data, acting_point(encoding, space, grains, *first));
+  return Ground{encoding, space, std::move(grains), std::move(data), std::move(border)};
+}
+
+// Settling, turns alternate between where it may still be better and where the border is told.
+// After that most exploit. How often a turn probes instead depends on what there is to win and
+// thins out with time, as the price of a probe does not fall.
+Point near_border(const Ground& ground, std::size_t turn, Rng& rng) {
+  const BorderSearch search = ground.search();
+  if (turn < kSettling) {
+    return turn % 4 == 2 ? search.most_promising(rng)
+                         : search.cheapest({.margin_min = kProbeMargin}, rng);
+  }
+  const Point safe = search.cheapest(kSafe, rng);
+  const Promise promise = search.promise(safe, kSafe.score_min, rng);
+  const double spacing =
+      std::max(2.0, kProbeThinning * static_cast<double>(turn) / std::max(promise.gain, 1e-6));
   if (rng.uniform() * spacing >= 1) return safe;
-  return at_border.sharpen(promise.at, kProbeMargin, rng);
+  return search.sharpen(promise.at, kProbeMargin, rng);
+}
+
+bool was_told(const Point& at, std::span<const Labelled> data) {
+  return std::any_of(data.begin(), data.end(), [&](const Labelled& d) { return d.at == at; });
 }
 
 }  // namespace
@@ -154,10 +192,8 @@ Config search(const View& view, const Encoding& encoding, std::span<const Labell
     // What is compared is what would be applied: on the grid, inside the domain.
     Config config = encoding.decode(view.config.space, densities.good.sample(rng));
     const Point at = encoding.encode(view.config.space, config);
-    const bool told = std::any_of(data.begin(), data.end(),
-                                  [&](const Labelled& d) { return d.at == at; });
     const double score = densities.good.log_density(at) - densities.bad.log_density(at) -
-                         (told ? 20 : 0);
+                         (was_told(at, data) ? kRepeatPenalty : 0);
     if (score > best_score && !is_among(config, view.pending)) {
       best_score = score;
       best = std::move(config);
@@ -177,49 +213,37 @@ Config TpeStrategy::decide(const View& view, std::span<const Config> also_pendin
     return point_from_unit(space, probes_.point(static_cast<std::uint32_t>(
         view.handed_out + also_pending.size())));
   }
-  std::vector<Labelled> data = label(observations_);
+  const std::vector<Labelled> data = label(observations_);
+  const std::size_t turn = n + waiting - startup(view.config);
+  const std::optional<Ground> ground =
+      turn < kSettling && turn % 4 == 0 ? std::nullopt : survey(encoding_, space, data);
+  if (ground && has_limits(data)) return ground->config_at(near_border(*ground, turn, rng));
+  if (ground && turn % 2 == 1) {
+    Config config = ground->config_at(ground->search().cheapest({}, rng));
+    if (!was_told(encoding_.encode(space, config), data)) return config;
+  }
   std::vector<Point> pending;
   for (const Config& c : view.pending) pending.push_back(encoding_.encode(space, c));
   for (const Config& c : also_pending) pending.push_back(encoding_.encode(space, c));
-  const bool limits = std::any_of(data.begin(), data.end(),
-                                  [](const Labelled& d) { return d.allowed < 0.5; });
-  const std::optional<Point> center = limits ? border_center(encoding_, data) : std::nullopt;
-  const std::size_t turn = n + waiting - startup(view.config);
-  if (!center || (turn < kSettling && turn % 4 == 0)) {
-    return search(view, encoding_, data, pending, rng);
-  }
-  const std::vector<Grain> grains = find_grains(encoding_, space, data, *center);
-  for (Labelled& d : data) d.at = acting_point(encoding_, space, grains, d.at);
-  const Border border(encoding_, data, acting_point(encoding_, space, grains, *center));
-  const BorderSearch at_border(encoding_, space, border, grains, data);
-  const Point chosen = turn < kSettling
-                           ? (turn % 4 == 2 ? at_border.most_promising(rng)
-                                            : at_border.cheapest({.margin_min = kProbeMargin}, rng))
-                           : decide_settled(at_border, turn, rng);
-  return middle_of_grain(space, encoding_, grains, encoding_.decode(space, chosen));
+  return search(view, encoding_, data, pending, rng);
 }
 
 Prediction TpeStrategy::predict(const View& view, const Config& config) const {
-  const std::vector<Labelled> data = label(observations_);
-  const Point at = encoding_.encode(view.config.space, config);
-  if (border_center(encoding_, data) == std::nullopt) return sample_prediction(view);
-  Prediction out = Border(encoding_, data, at).predict(at);
+  const Space& space = view.config.space;
+  const std::optional<Ground> ground = survey(encoding_, space, label(observations_));
+  if (!ground) return sample_prediction(view);
+  const Point at = acting_point(encoding_, space, ground->grains, encoding_.encode(space, config));
+  Prediction out = ground->border.predict(at);
   out.objective = user_value(view.config, out.objective);
   return out;
 }
 
 std::optional<Config> TpeStrategy::best(const View& view) const {
-  const Space& space = view.config.space;
-  std::vector<Labelled> data = label(observations_);
-  const std::optional<Point> center = border_center(encoding_, data);
-  if (!center) return std::nullopt;
-  const std::vector<Grain> grains = find_grains(encoding_, space, data, *center);
-  for (Labelled& d : data) d.at = acting_point(encoding_, space, grains, d.at);
-  const Border border(encoding_, data, acting_point(encoding_, space, grains, *center));
+  const std::optional<Ground> ground =
+      survey(encoding_, view.config.space, label(observations_));
+  if (!ground) return std::nullopt;
   Rng rng = Rng(view.config.seed).stream("best");
-  const BorderSearch at_border(encoding_, space, border, grains, data);
-  const Point chosen = at_border.cheapest({.score_min = kSafeScore}, rng);
-  return middle_of_grain(space, encoding_, grains, encoding_.decode(space, chosen));
+  return ground->config_at(ground->search().cheapest(kSafe, rng));
 }
 
 }  // namespace arqon::solver
