@@ -50,8 +50,8 @@ class Loop {
     stats::Counts before;        // the confirmed setting's recent past
     TimePoint started{};
     TimePoint settled{};         // earliest end of settling
-    double waiting_low = 0;      // least queue seen while settling
-    TimePoint waiting_low_at{};
+    double waiting = 0;          // queue when it last moved while settling
+    TimePoint waiting_moved{};
     Arms arms;                   // since the experiment began: for the tripwire
     Arms judged;                 // since it settled: for the verdict
     serving::Observation last;   // of the scope
@@ -82,7 +82,9 @@ class Loop {
   Result<bool> step(guard::SafetyExecutor& guard, serving::Scope scope,
                     const serving::Observation& now);
   Status confirm(const std::string& reason);
-  Status revert(const std::string& reason, bool refuted);
+  // What a revert says about the setting tried.
+  enum class Finding : std::uint8_t { kNothing, kNoBetter, kWorse };
+  Status revert(const std::string& reason, Finding finding);
   void learn(const Config& target, const Arms& arms);
   // Puts what the guard published into that part of the fleet; reads back what is in force.
   Status apply(const guard::SafetyExecutor& guard, serving::Scope scope, const Config& from,
