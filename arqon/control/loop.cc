@@ -30,8 +30,10 @@ constexpr std::uint64_t kJudgedMin = 50;
 constexpr std::uint64_t kWindowsMax = 16;
 constexpr std::array<std::pair<std::uint64_t, double>, 3> kFutility{{{1, 0.95}, {2, 0.8}, {6, 0.9}}};
 constexpr double kIncumbentSeconds = 240;
-constexpr Duration kSettleMax = std::chrono::seconds(90);
+constexpr Duration kSettleMax = std::chrono::seconds(180);
 constexpr Duration kQueueStill = std::chrono::seconds(5);
+constexpr double kQueueSmoothing = 0.25;   // per second
+constexpr double kQueueNoise = 3;          // requests
 constexpr double kMixSeconds = 120;
 constexpr double kMixMoved = 0.2;     // of all requests
 constexpr double kHealthySeconds = 300;
@@ -210,6 +212,8 @@ void Loop::account(const serving::Observation& now) {
       canary() ? stats::Counts{whole.n - part.n, whole.bad - part.bad} : stats::Counts{};
   e.arms.add(part, rest);
   if (phase_ == Phase::kMeasure) e.judged.add(part, rest);
+  const std::array<double, 2> queues{arm.waiting, now.waiting - (canary() ? arm.waiting : 0)};
+  for (std::size_t i = 0; i < 2; ++i) e.waiting[i] += kQueueSmoothing * (queues[i] - e.waiting[i]);
   e.last = std::move(arm);
 }
 
@@ -332,6 +336,7 @@ void Loop::open_experiment(Move move, const stats::Counts& before,
     ARQON_ASSERT(violation.kind == guard::ViolationKind::kNone);
   }
   e.last = canary() ? engine_.observe(e.scope) : now;
+  e.waiting = {e.last.waiting, now.waiting - (canary() ? e.last.waiting : 0)};
   phase_ = Phase::kGlide;
 }
 
@@ -382,7 +387,7 @@ void Loop::begin_settling(const serving::Observation& now) {
   }
   phase_ = Phase::kSettle;
   experiment_->settled = now.at + settle;
-  experiment_->waiting = experiment_->last.waiting;
+  experiment_->waiting_from = experiment_->waiting;
   experiment_->waiting_moved = now.at;
 }
 
@@ -390,14 +395,24 @@ void Loop::begin_settling(const serving::Observation& now) {
 // the old setting's requests are counted, and while it grows the fate of those in it is unknown.
 void Loop::settle(const serving::Observation& now) {
   Experiment& e = *experiment_;
-  if (std::abs(e.last.waiting - e.waiting) > std::max(2.0, 0.2 * e.waiting)) {
-    e.waiting = e.last.waiting;
+  if (std::abs(e.waiting[0] - e.waiting_from[0]) > std::max(1.0, 0.05 * e.waiting_from[0])) {
+    e.waiting_from = e.waiting;
     e.waiting_moved = now.at;
   }
   const bool still = now.at >= e.waiting_moved + kQueueStill;
   const bool late = now.at >= e.settled + kSettleMax;
   if (now.at < e.settled || (!still && !late)) return;
+  e.waiting_from = e.waiting;
   phase_ = Phase::kMeasure;
+}
+
+// Requests that have queued up since judging began have no fate yet; a setting must not look good
+// because it puts off the bad news. Each counts as bad. A few come and go with the traffic.
+stats::Counts Loop::with_backlog(const stats::Counts& counts, std::size_t arm) const {
+  const double grown =
+      experiment_->waiting[arm] - experiment_->waiting_from[arm] - kQueueNoise;
+  const auto backlog = static_cast<std::uint64_t>(std::max(0.0, grown));
+  return {counts.n + backlog, counts.bad + backlog};
 }
 
 // The arm under test is far worse than the confirmed setting: no time to wait for a verdict.
@@ -413,12 +428,13 @@ bool Loop::tripped() const {
 Status Loop::measure(const serving::Observation& now) {
   Experiment& e = *experiment_;
   if (!canary() && e.judged.rest().n == 0) e.judged.add({}, e.before);
-  const stats::Counts arm = e.judged.canary(), rest = e.judged.rest();
+  const stats::Counts arm = with_backlog(e.judged.canary(), 0);
+  const stats::Counts rest = with_backlog(e.judged.rest(), 1);
   const bool out_of_time = to_seconds(now.at - e.settled) > options_.window.seconds_max;
   if (arm.n < kJudgedMin || rest.n < kJudgedMin) {
     return out_of_time ? revert("too few requests to judge", Finding::kNothing) : Status{};
   }
-  const stats::Comparison verdict = e.judged.compare(0);
+  const stats::Comparison verdict = stats::compare(rest, arm, 0, e.judged.dispersion());
   const double enough = std::log(1 / kAlpha);
   if (verdict.log_e_better >= enough && arm.n >= options_.window.requests_min) {
     learn(e.move.target, e.judged);

@@ -50,7 +50,9 @@ class Loop {
     stats::Counts before;        // the confirmed setting's recent past
     TimePoint started{};
     TimePoint settled{};         // earliest end of settling
-    double waiting = 0;          // queue when it last moved while settling
+    // Queues of the arm under test and of the rest, smoothed, and where they stood when settling
+    // last saw them move (arm) and when judging began (both).
+    std::array<double, 2> waiting{}, waiting_from{};
     TimePoint waiting_moved{};
     Arms arms;                   // since the experiment began: for the tripwire
     Arms judged;                 // since it settled: for the verdict
@@ -77,6 +79,7 @@ class Loop {
   void judge_envelope();
   void publish_envelope();
   bool tripped() const;
+  stats::Counts with_backlog(const stats::Counts& counts, std::size_t arm) const;
   // One step towards the experiment's target with the guard of that part of the fleet. True when
   // the target is in force there; an error when guard or engine refuse.
   Result<bool> step(guard::SafetyExecutor& guard, serving::Scope scope,

@@ -93,8 +93,13 @@ std::optional<Move> Proposer::protective_move(const Config& incumbent, const Bre
     if (direction == 0 || !scalar(space_[k])) continue;
     const double length = size(k, direction);
     if (length < kSmallestStep || length <= best_size) continue;
-    const double reach = share > kSevereShare ? 2 * length : length;
-    const auto target = step(incumbent, k, direction, reach);
+    double reach = share > kSevereShare ? 2 * length : length;
+    auto target = step(incumbent, k, direction, reach);
+    // Where most requests fail, what was tried in calmer traffic is no answer: reach further.
+    while (!target && share > kSevereShare && reach < 1) {
+      reach = std::min(1.0, 2 * reach);
+      target = step(incumbent, k, direction, reach);
+    }
     if (!target) continue;
     best = Move{*target,
                 fmt::format("{} {} protects the {} limit", direction > 0 ? "raising" : "lowering",
