@@ -208,11 +208,10 @@ void Loop::account(const serving::Observation& now) {
   serving::Observation arm = canary() ? engine_.observe(e.scope) : now;
   const stats::Counts whole = decided(last_, now);
   const stats::Counts part = decided(e.last, arm);
-  const stats::Counts rest =
-      canary() ? stats::Counts{whole.n - part.n, whole.bad - part.bad} : stats::Counts{};
+  const stats::Counts rest{whole.n - part.n, whole.bad - part.bad};   // none in a fleet of one
   e.arms.add(part, rest);
   if (phase_ == Phase::kMeasure) e.judged.add(part, rest);
-  const std::array<double, 2> queues{arm.waiting, now.waiting - (canary() ? arm.waiting : 0)};
+  const std::array<double, 2> queues{arm.waiting, now.waiting - arm.waiting};
   for (std::size_t i = 0; i < 2; ++i) e.waiting[i] += kQueueSmoothing * (queues[i] - e.waiting[i]);
   e.last = std::move(arm);
 }
@@ -336,7 +335,7 @@ void Loop::open_experiment(Move move, const stats::Counts& before,
     ARQON_ASSERT(violation.kind == guard::ViolationKind::kNone);
   }
   e.last = canary() ? engine_.observe(e.scope) : now;
-  e.waiting = {e.last.waiting, now.waiting - (canary() ? e.last.waiting : 0)};
+  e.waiting = {e.last.waiting, now.waiting - e.last.waiting};
   phase_ = Phase::kGlide;
 }
 

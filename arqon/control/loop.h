@@ -56,7 +56,7 @@ class Loop {
     TimePoint waiting_moved{};
     Arms arms;                   // since the experiment began: for the tripwire
     Arms judged;                 // since it settled: for the verdict
-    serving::Observation last;   // of the scope
+    serving::Observation last;   // of the arm under test
   };
 
   Loop(serving::Engine& engine, Clock& clock, LoopOptions options, Space space,
