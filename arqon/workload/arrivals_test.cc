@@ -34,9 +34,9 @@ double dispersion(const std::vector<Duration>& times, double seconds, double bin
 
 TEST(Arrivals, long_run_mean_is_the_rate_asked_for) {
   for (const std::string name : {"azure-conv", "azure-code", "poisson", "gamma"}) {
-    const double seconds = 400000;
-    const auto times = arrivals({.name = name, .rate_per_s = 3, .cv = 2}, seconds, 1);
-    EXPECT_NEAR(static_cast<double>(times.size()) / seconds, 3, 0.1) << name;
+    const double seconds = 150000;
+    const auto times = arrivals({.name = name, .rate_per_s = 1, .cv = 2}, seconds, 1);
+    EXPECT_NEAR(static_cast<double>(times.size()) / seconds, 1, 0.05) << name;
     EXPECT_TRUE(std::is_sorted(times.begin(), times.end()));
     EXPECT_LT(times.back(), from_seconds(seconds));
   }
@@ -45,7 +45,7 @@ TEST(Arrivals, long_run_mean_is_the_rate_asked_for) {
 // At the traces' own mean rates the processes scatter as the fits did: 1.2 / 3.3 / 14.3 for
 // conversation (1, 10, 60 s), 12.1 / 66 / 147 for code.
 TEST(Arrivals, conversation_scatters_like_the_trace) {
-  const double seconds = 600000;
+  const double seconds = 200000;
   const auto times = arrivals({.name = "azure-conv", .rate_per_s = 5.56}, seconds, 2);
   EXPECT_NEAR(dispersion(times, seconds, 1), 1.25, 0.1);
   EXPECT_NEAR(dispersion(times, seconds, 10), 3.4, 0.5);
@@ -53,7 +53,7 @@ TEST(Arrivals, conversation_scatters_like_the_trace) {
 }
 
 TEST(Arrivals, code_comes_in_bursts_like_the_trace) {
-  const double seconds = 600000;
+  const double seconds = 200000;
   const auto times = arrivals({.name = "azure-code", .rate_per_s = 2.6}, seconds, 3);
   EXPECT_NEAR(dispersion(times, seconds, 1), 12.1, 1.5);
   EXPECT_NEAR(dispersion(times, seconds, 10), 66, 8);
@@ -61,14 +61,14 @@ TEST(Arrivals, code_comes_in_bursts_like_the_trace) {
 }
 
 TEST(Arrivals, poisson_has_no_memory) {
-  const auto times = arrivals({.name = "poisson", .rate_per_s = 10}, 40000, 4);
-  EXPECT_NEAR(dispersion(times, 40000, 1), 1, 0.03);
-  EXPECT_NEAR(dispersion(times, 40000, 60), 1, 0.15);
+  const auto times = arrivals({.name = "poisson", .rate_per_s = 10}, 20000, 4);
+  EXPECT_NEAR(dispersion(times, 20000, 1), 1, 0.03);
+  EXPECT_NEAR(dispersion(times, 20000, 60), 1, 0.15);
 }
 
 TEST(Arrivals, gamma_gaps_have_the_cv_asked_for) {
   for (const double cv : {0.5, 1.0, 2.0, 4.0}) {
-    const auto times = arrivals({.name = "gamma", .rate_per_s = 10, .cv = cv}, 40000, 5);
+    const auto times = arrivals({.name = "gamma", .rate_per_s = 10, .cv = cv}, 20000, 5);
     double sum = 0, squares = 0;
     for (std::size_t i = 1; i < times.size(); ++i) {
       const double gap = to_seconds(times[i] - times[i - 1]);

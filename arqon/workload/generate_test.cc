@@ -38,7 +38,7 @@ double quantile(std::vector<double> values, double q) {
 
 std::vector<std::vector<double>> drawn(const std::string& profile) {
   std::vector<std::vector<double>> out(2);
-  for (std::uint64_t i = 0; i < 100000; ++i) {
+  for (std::uint64_t i = 0; i < 30000; ++i) {
     const Lengths l = draw_lengths(*find_profile(profile), Rng(9), i);
     out[0].push_back(l.prompt_tokens);
     out[1].push_back(l.output_tokens);
