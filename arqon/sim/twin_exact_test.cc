@@ -190,6 +190,20 @@ TEST(TwinExact, same_seed_same_totals) {
   EXPECT_FALSE(same(finished_twin(options)->totals(), finished_twin(other)->totals()));
 }
 
+// A small golden ledger. When a change of the twin moves it on purpose, raise kTwinSemantics: stored
+// baselines name the number they were made with and are searched again.
+TEST(TwinExact, behaviour_is_the_one_its_semantics_number_names) {
+  ASSERT_EQ(kTwinSemantics, 1);
+  const auto twin = make_twin(mix_migration(11, 300));
+  ASSERT_TRUE(twin->apply({2048, 1024, 1}).has_value());
+  twin->drain();
+  const Totals totals = twin->totals();
+  const serving::Ledger expected{.arrived = 10014, .good = 9982, .late = 32};
+  EXPECT_EQ(totals.ledger, expected);
+  EXPECT_EQ(totals.good_tokens, 1346901u);
+  EXPECT_EQ(totals.steps, 110087u);
+}
+
 // Figures of the demo: a large budget breaks gap and TPOT limits of code, a small one does not, a
 // very small one ruins TTFT.
 TEST(TwinExact, the_demo_has_something_to_tune) {

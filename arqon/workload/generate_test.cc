@@ -142,7 +142,7 @@ TEST(Generate, acceptance_is_logit_normal_around_its_median) {
   spec.segments = {{.at_s = 1000, .acceptance = 0.3}};
   std::vector<double> before, after;
   for (const Request& r : made(spec, options_for(2000))) {
-    (to_seconds(r.arrival) < 1000 ? before : after).push_back(double{r.acceptance});
+    (to_seconds(r.arrival) < 1000 ? before : after).push_back(static_cast<double>(r.acceptance));
   }
   EXPECT_NEAR(quantile(before, 0.5), 0.62, 0.003);
   const double logit = std::log(0.62 / 0.38) + 0.2;
