@@ -190,8 +190,8 @@ TEST(TwinExact, same_seed_same_totals) {
   EXPECT_FALSE(same(finished_twin(options)->totals(), finished_twin(other)->totals()));
 }
 
-// A small golden ledger. When a change of the twin moves it on purpose, raise kTwinSemantics: stored
-// baselines name the number they were made with and are searched again.
+// A small golden ledger. When a change of the twin moves it on purpose, raise kTwinSemantics:
+// stored baselines name the number they were made with and are searched again.
 TEST(TwinExact, behaviour_is_the_one_its_semantics_number_names) {
   ASSERT_EQ(kTwinSemantics, 1);
   const auto twin = make_twin(mix_migration(11, 300));
