@@ -6,6 +6,14 @@
 
 namespace arqon::sim {
 
+namespace {
+
+// Requests by which a balanced replica's share may run ahead or behind: enough for the policy to
+// even out bursts, little enough for its traffic to be the others'.
+constexpr double kShareSlack = 8;
+
+}  // namespace
+
 std::optional<RoutingPolicy> parse_policy(std::string_view name) {
   if (name == "least_request") return RoutingPolicy::kLeastRequest;
   if (name == "round_robin") return RoutingPolicy::kRoundRobin;
@@ -30,16 +38,23 @@ void Router::set_weights(std::span<const double> weights) {
 }
 
 bool Router::usable(std::size_t replica) const {
-  return available_[replica] && weights_[replica] > 0;
+  return available_[replica] && weights_[replica] > 0 &&
+         (balanced_ != replica || owed_ > -kShareSlack);
+}
+
+void Router::balance(std::optional<std::size_t> replica) {
+  balanced_ = replica;
+  owed_ = 0;
 }
 
 std::size_t Router::choose() {
-  if (!taking_turns_) return choose_by_policy();
-  for (std::size_t j = 0; j < loads_.size(); ++j) {
-    next_ = (next_ + 1) % loads_.size();
-    if (usable(next_)) return next_;
-  }
-  return next_;
+  if (!balanced_) return choose_by_policy();
+  owed_ += 1.0 / static_cast<double>(available_.size());
+  const bool starved = owed_ >= kShareSlack && available_[*balanced_];
+  const std::size_t chosen = starved ? *balanced_ : choose_by_policy();
+  if (starved) loads_[chosen] += 1;
+  if (chosen == *balanced_) owed_ -= 1;
+  return chosen;
 }
 
 std::size_t Router::choose_by_policy() {

@@ -33,8 +33,9 @@ class Router {
     loads_[replica] = static_cast<double>(requests);
   }
   std::size_t choose();
-  // While true, replicas take turns whatever the policy: each meets the same traffic.
-  void take_turns(bool yes) { taking_turns_ = yes; }
+  // From now on this replica gets its fair share, 1/n of the requests, give or take a few, whatever
+  // the policy; nothing ends it.
+  void balance(std::optional<std::size_t> replica);
 
  private:
   bool usable(std::size_t replica) const;
@@ -49,7 +50,8 @@ class Router {
   std::vector<double> credit_;  // smooth weighted round robin
   std::vector<bool> available_;
   std::size_t next_ = 0;           // where ties and turns begin
-  bool taking_turns_ = false;
+  std::optional<std::size_t> balanced_;
+  double owed_ = 0;                // requests the balanced replica is behind its share
 };
 
 }  // namespace arqon::sim
