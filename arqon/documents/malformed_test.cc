@@ -17,6 +17,13 @@
 namespace arqon::documents {
 namespace {
 
+// What a reader waits; builds without optimisation and with sanitizers are slower by their nature.
+#ifdef __OPTIMIZE__
+constexpr double kSecondsMax = 1;
+#else
+constexpr double kSecondsMax = 20;
+#endif
+
 using Parse = std::function<wire::Diagnostics(std::string_view)>;
 
 // What parsing says; empty when it accepts the document.
@@ -46,7 +53,7 @@ void expect_refused(const MalformedCase& c, const Parse& parse) {
   const wire::Diagnostics errors = parse(c.text);
   const double took_s = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   ASSERT_FALSE(errors.empty()) << c.name << " was accepted";
-  EXPECT_LT(took_s, 1.0) << c.name;
+  EXPECT_LT(took_s, kSecondsMax) << c.name;
   EXPECT_LE(errors.size(), 201u) << c.name;
   const auto found = std::find_if(errors.begin(), errors.end(), [&](const auto& d) {
     return c.path.empty() || d.path == c.path;

@@ -65,12 +65,24 @@ void add_huge(std::string_view base, std::vector<MalformedCase>& out) {
   const std::string inside(base.substr(1));
   out.push_back({"huge_text", std::string(9u << 20, ' ') + std::string(base), "", "", ""});
   out.push_back(
-      {"huge_array", "{\"sede\": [0" + repeated(",0", 1'000'000) + "]," + inside, "", "", ""});
+      {"huge_array", "{\"sede\": [0" + repeated(",0", 300'000) + "]," + inside, "", "", ""});
   std::string keys = "{";
-  for (int i = 0; i < 200'000; ++i) keys += "\"key_" + std::to_string(i) + "\":0,";
+  for (int i = 0; i < 40'000; ++i) keys += "\"key_" + std::to_string(i) + "\":0,";
   out.push_back({"huge_number_of_keys", keys + inside, "key_0", "\"key_0\"", ""});
-  out.push_back({"huge_string", "{\"" + std::string(4u << 20, 'x') + "\": 0," + inside,
-                 std::string(77, 'x') + "...", "", ""});
+  out.push_back(
+      {"huge_string", "{\"" + std::string(1u << 20, 'x') + "\": 0," + inside, "", "", ""});
+  // Each list longer than it may be: what each entry would cost must not be paid.
+  std::string objects, members;
+  for (int i = 0; i < 20'000; ++i) {
+    const std::string n = std::to_string(i);
+    objects += (i > 0 ? ",{\"name\":\"" : "{\"name\":\"") + n + "\"}";
+    members += (i > 0 ? ",\"" : "\"") + n + "\":{}";
+  }
+  out.push_back({"huge_lists",
+                 "{\"constraints\": [" + objects + "], \"bounds\": {" + members +
+                     "}, \"fleet\": {\"pools\": [" + objects + "]}, \"classes\": {" + members +
+                     "}, \"knobs\": {" + members + "}}",
+                 "", "", ""});
 }
 
 constexpr Edit kStudyEdits[] = {

@@ -100,8 +100,8 @@ void CsvReader::skip_line_end() {
 CsvWriter& CsvWriter::field(std::string_view text) {
   separate();
   // At the start of a text a byte-order mark would be dropped.
-  const bool plain = text.find_first_of(",\"\r\n") == std::string_view::npos &&
-                     !text.starts_with("\xEF\xBB\xBF");
+  const bool plain =
+      text.find_first_of(",\"\r\n") == std::string_view::npos && !text.starts_with("\xEF\xBB\xBF");
   if (plain) {
     out_ += text;
     return *this;

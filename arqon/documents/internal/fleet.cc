@@ -10,6 +10,7 @@ namespace arqon::documents::internal {
 namespace {
 
 constexpr std::size_t kPoolsMax = 64;
+constexpr std::size_t kWeightsMax = 65536;
 constexpr Range kReplicas{.min = 1, .max = 1024};
 constexpr Range kPrice{.min = 0, .max = 1e6};
 constexpr Range kStateAgeMs{.min = 0, .max = 60000};
@@ -94,7 +95,7 @@ sim::PoolSpec read_pool(const Node& node) {
 void read_weights(const Node& node, std::size_t replicas, sim::RouterSpec& router) {
   if (!node) return;
   double sum = 0;
-  for (const Node& item : node.items()) {
+  for (const Node& item : node.items(kWeightsMax)) {
     const double weight = item.number(kNotNegative).value_or(0);
     router.weights.push_back(weight);
     sum += weight;
@@ -156,11 +157,7 @@ sim::FleetSpec read_fleet(const Node& node) {
   const Section section(node, kFleetKeys);
   sim::FleetSpec out;
   const Node pools = section.need("pools");
-  for (const Node& item : pools.items()) {
-    if (out.pools.size() == kPoolsMax) {
-      pools.fail(fmt::format("at most {} pools", kPoolsMax));
-      break;
-    }
+  for (const Node& item : pools.items(kPoolsMax)) {
     sim::PoolSpec pool = read_pool(item);
     const bool twin = std::any_of(out.pools.begin(), out.pools.end(),
                                   [&](const auto& other) { return other.name == pool.name; });
@@ -169,7 +166,7 @@ sim::FleetSpec read_fleet(const Node& node) {
     }
     out.pools.push_back(std::move(pool));
   }
-  if (pools && pools.value().as_array() != nullptr && out.pools.empty()) {
+  if (pools && pools.value().as_array() != nullptr && pools.value().as_array()->empty()) {
     pools.fail("must name at least one pool");
   }
   out.router = read_router(section.get("router"), replicas_in_all(out));

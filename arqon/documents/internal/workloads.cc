@@ -10,6 +10,7 @@ namespace arqon::documents::internal {
 namespace {
 
 constexpr std::size_t kWorkloadsMax = 64;
+constexpr std::size_t kMixMax = 64;
 constexpr std::size_t kSegmentsMax = 10000;
 constexpr double kClosedLoopRequestsMax = 1e7;
 constexpr Range kRatePerS{.min = 0, .max = 1e5, .above_min = true};
@@ -101,7 +102,7 @@ std::vector<workload::MixShare> read_mix(const Node& node,
   if (!node) return out;
   const std::vector<std::string_view> names(classes.begin(), classes.end());
   double sum = 0;
-  for (const auto& [name, member] : node.members()) {
+  for (const auto& [name, member] : node.members(kMixMax)) {
     if (!known(name, names)) {
       member.fail_key("no class has this name", hint_for(name, names));
     } else if (!known(name, workload::profile_names())) {
@@ -159,11 +160,9 @@ std::vector<workload::Segment> read_segments(const Node& node,
                                              const std::vector<std::string>& classes,
                                              const workload::Source& source, double duration_s) {
   std::vector<workload::Segment> out;
-  const std::vector<Node> items = node.items();
-  if (node && node.value().as_array() != nullptr &&
-      (items.empty() || items.size() > kSegmentsMax)) {
-    node.fail(fmt::format("must have 1 to {} segments", kSegmentsMax));
-    return out;
+  const std::vector<Node> items = node.items(kSegmentsMax);
+  if (node && node.value().as_array() != nullptr && node.value().as_array()->empty()) {
+    node.fail("must have at least one segment");
   }
   for (const Node& item : items) out.push_back(read_segment(item, classes, source));
   check_times(out, items, duration_s);
@@ -185,9 +184,10 @@ void complete_mix(const Node& node, const std::vector<std::string>& classes, wor
     return;
   }
   const wire::Array* array = segments.value().as_array();
-  if (array == nullptr || array->empty() || array->front().as_object() == nullptr) return;
+  if (array == nullptr || array->empty() || array->size() > kSegmentsMax) return;
+  if (array->front().as_object() == nullptr) return;
   if (array->front().find("mix") == nullptr) {
-    segments.items().front().fail("the first segment of a generator needs a mix");
+    segments.items(kSegmentsMax).front().fail("the first segment of a generator needs a mix");
   }
 }
 
@@ -267,11 +267,8 @@ std::vector<workload::Spec> read_workloads(const Node& node,
     out.push_back(read_workload(node, classes, duration_s));
     return out;
   }
-  const std::vector<Node> items = node.items();
-  if (items.empty() || items.size() > kWorkloadsMax) {
-    node.fail(fmt::format("must be one workload or a list of 1 to {}", kWorkloadsMax));
-    return out;
-  }
+  if (node.value().as_array()->empty()) node.fail("must be a workload or a list of them");
+  const std::vector<Node> items = node.items(kWorkloadsMax);
   for (const Node& item : items) {
     out.push_back(read_workload(item, classes, duration_s));
     const Node loop = item.child("source").child("closed_loop");
