@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <utility>
 
 namespace arqon::solver {
@@ -13,9 +14,11 @@ constexpr double kScaleMax = 1.5;
 constexpr double kQualityShare = 0.4;
 constexpr std::size_t kBumps = 24;
 constexpr double kBumpsApart = 0.08;
-constexpr std::size_t kCentersTried = 12;
+constexpr std::size_t kCentersTried = 32;
+constexpr double kNeighbourhood = 0.03;
+constexpr double kNoLimitMargin = 8;
 
-bool useful(const Labelled& d) { return d.loss.has_value() && d.allowed >= 0.5; }
+bool useful(const Labelled& d) { return d.loss.has_value(); }
 
 // Distance within which `count` points of the wanted kind lie; all of them when there are fewer.
 template <typename Wanted>
@@ -72,15 +75,29 @@ std::vector<double> quality_weights(const std::vector<double>& losses) {
   return weights;
 }
 
+double spread_of_better(std::span<const Labelled> data) {
+  std::vector<double> losses;
+  for (const Labelled& d : data) {
+    if (useful(d)) losses.push_back(*d.loss);
+  }
+  std::sort(losses.begin(), losses.end());
+  const double spread = losses.empty() ? 0 : losses[losses.size() / 2] - losses.front();
+  return spread > 0 ? spread : 1;
+}
+
 LeastSquares fit_loss(const Basis& basis, std::span<const Labelled> data, bool log) {
   std::vector<Point> points;
   std::vector<double> values;
+  std::vector<double> counts;
   for (const Labelled& d : data) {
     if (!useful(d)) continue;
     points.push_back(d.at);
     values.push_back(log ? std::log(*d.loss) : *d.loss);
+    counts.push_back(d.count);
   }
-  return LeastSquares(basis, points, values, quality_weights(values));
+  std::vector<double> weights = quality_weights(values);
+  for (std::size_t i = 0; i < weights.size(); ++i) weights[i] *= counts[i];
+  return LeastSquares(basis, points, values, weights);
 }
 
 // Bumps where there is something to bend them: among the observations near the centre.
@@ -97,24 +114,54 @@ std::vector<Point> bumps(const Encoding& encoding, std::span<const Labelled> dat
 Probit fit_score(const Basis& basis, std::span<const Labelled> data) {
   std::vector<Point> points;
   std::vector<double> labels;
+  std::vector<double> counts;
   for (const Labelled& d : data) {
     points.push_back(d.at);
     labels.push_back(d.allowed);
+    counts.push_back(d.count);
   }
-  return Probit(basis, points, labels);
+  return Probit(basis, points, labels, counts);
 }
 
 }  // namespace
 
+bool has_limits(std::span<const Labelled> data) {
+  return std::any_of(data.begin(), data.end(), [](const Labelled& d) { return d.allowed < 0.5; });
+}
+
+std::vector<Labelled> merge_equal(std::span<const Labelled> data) {
+  std::map<Point, std::size_t> places;
+  std::vector<Labelled> out;
+  for (const Labelled& d : data) {
+    const auto [place, fresh] = places.emplace(d.at, out.size());
+    if (fresh) {
+      out.push_back(d);
+      continue;
+    }
+    Labelled& m = out[place->second];
+    const double all = m.count + d.count;
+    // A forbidden window at a point that was also measured leaves the measured loss as it is.
+    if (!m.loss) m.loss = d.loss;
+    else if (d.loss) m.loss = (*m.loss * m.count + *d.loss * d.count) / all;
+    m.allowed = (m.allowed * m.count + d.allowed * d.count) / all;
+    m.count = all;
+  }
+  return out;
+}
+
 Border::Border(const Encoding& encoding, std::span<const Labelled> data, Point center)
     : center_(std::move(center)),
       reach_(loss_scale(encoding, data, center_)),
+      score_scale_(score_scale(encoding, data, center_)),
+      loss_unit_(1),
       log_(all_positive(data)),
       loss_basis_(encoding, center_, reach_, bumps(encoding, data, center_, reach_, true)),
-      score_basis_(encoding, center_, score_scale(encoding, data, center_),
-                   bumps(encoding, data, center_, score_scale(encoding, data, center_), false)),
-      loss_(fit_loss(loss_basis_, data, log_)),
-      probit_(fit_score(score_basis_, data)) {}
+      score_basis_(encoding, center_, score_scale_,
+                   bumps(encoding, data, center_, score_scale_, false)),
+      loss_(fit_loss(loss_basis_, data, log_)) {
+  if (has_limits(data)) probit_ = fit_score(score_basis_, data);
+  if (!log_) loss_unit_ = spread_of_better(data);
+}
 
 Estimate Border::loss(std::span<const double> at) const {
   return loss_.at(loss_basis_, loss_basis_(at));
@@ -134,7 +181,8 @@ double Border::score(std::span<const double> at) const {
 }
 
 Estimate Border::margin(std::span<const double> at) const {
-  return probit_.at(score_basis_, score_basis_(at));
+  if (!probit_) return {.mean = kNoLimitMargin, .variance = 0};
+  return probit_->at(score_basis_, score_basis_(at));
 }
 
 double loss_residual_sd(const Encoding& encoding, std::span<const Labelled> data,
@@ -146,15 +194,19 @@ double loss_residual_sd(const Encoding& encoding, std::span<const Labelled> data
 std::optional<Point> border_center(const Encoding& encoding, std::span<const Labelled> data) {
   std::vector<const Labelled*> cheapest;
   for (const Labelled& d : data) {
-    if (useful(d)) cheapest.push_back(&d);
+    if (useful(d) && d.allowed >= 0.5) cheapest.push_back(&d);
   }
   if (cheapest.empty()) return std::nullopt;
   std::stable_sort(cheapest.begin(), cheapest.end(),
                    [](const Labelled* a, const Labelled* b) { return *a->loss < *b->loss; });
   cheapest.resize(std::min(cheapest.size(), kCentersTried));
-  const Border first(encoding, data, cheapest[0]->at);
-  for (const Labelled* d : cheapest) {
-    if (first.score(d->at) >= 0) return d->at;
+  for (const Labelled* candidate : cheapest) {
+    double vote = 0;
+    for (const Labelled& d : data) {
+      const double r = encoding.distance(candidate->at, d.at) / kNeighbourhood;
+      vote += d.count * (d.allowed - 0.5) * std::exp(-0.5 * r * r);
+    }
+    if (vote >= 0) return candidate->at;
   }
   return cheapest[0]->at;
 }

@@ -30,6 +30,7 @@ constexpr Priors kProbitPriors{20, 25, 10, 1.5};
 constexpr double kBumpWidth = 0.25;
 constexpr double kRelativeNoiseMin = 1e-3;
 constexpr int kNewtonSteps = 25;
+constexpr std::size_t kRowsMax = 256;
 
 // phi(x) / Phi(x), stable far into the lower tail.
 double mills(double x) {
@@ -48,16 +49,26 @@ struct Rows {
   std::vector<double> values;
 };
 
-// `precision` may be empty: all 1.
+// The rows within reach, at most kRowsMax of the weightiest.
 Rows local_rows(const Basis& basis, std::span<const Point> points, std::span<const double> values,
                 std::span<const double> precision) {
-  ARQON_ASSERT(points.size() == values.size());
-  Rows rows;
+  ARQON_ASSERT(points.size() == values.size() && points.size() == precision.size());
+  std::vector<double> weights(points.size());
+  std::vector<std::size_t> kept;
   for (std::size_t i = 0; i < points.size(); ++i) {
-    const double w = basis.weight(points[i]) * (precision.empty() ? 1 : precision[i]);
-    if (w <= 0) continue;
+    weights[i] = basis.weight(points[i]) * precision[i];
+    if (weights[i] > 0) kept.push_back(i);
+  }
+  if (kept.size() > kRowsMax) {
+    std::stable_sort(kept.begin(), kept.end(),
+                     [&](std::size_t a, std::size_t b) { return weights[a] > weights[b]; });
+    kept.resize(kRowsMax);
+    std::sort(kept.begin(), kept.end());
+  }
+  Rows rows;
+  for (const std::size_t i : kept) {
     rows.features.push_back(basis(points[i]));
-    rows.weights.push_back(w);
+    rows.weights.push_back(weights[i]);
     rows.values.push_back(values[i]);
   }
   return rows;
@@ -236,9 +247,10 @@ Estimate LeastSquares::at(const Basis& basis, std::span<const double> features) 
                       bump_sd_ * bump_sd_ * basis.uncovered(features)};
 }
 
-Probit::Probit(const Basis& basis, std::span<const Point> points, std::span<const double> labels)
+Probit::Probit(const Basis& basis, std::span<const Point> points, std::span<const double> labels,
+               std::span<const double> counts)
     : factor_({1.0}, 1), mode_(basis.size(), 0.0) {
-  const Rows rows = local_rows(basis, points, labels, {});
+  const Rows rows = local_rows(basis, points, labels, counts);
   const std::size_t n = basis.size();
   std::vector<double> prior(n);
   for (std::size_t j = 0; j < n; ++j) {

@@ -68,11 +68,13 @@ class LeastSquares {
   double bump_sd_ = 0;
 };
 
-// Probit regression P(allowed | x) = Phi(f(x)) with labels in [0, 1]; Laplace approximation about
+// Probit regression P(allowed | x) = Phi(f(x)) with labels in [0, 1], each standing for `counts`
+// observations; Laplace approximation about
 // the mode (Rasmussen & Williams 2006, 3.4, in weight space).
 class Probit {
  public:
-  Probit(const Basis& basis, std::span<const Point> points, std::span<const double> labels);
+  Probit(const Basis& basis, std::span<const Point> points, std::span<const double> labels,
+         std::span<const double> counts);
   // f and its variance.
   Estimate at(const Basis& basis, std::span<const double> features) const;
 

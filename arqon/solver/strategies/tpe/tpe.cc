@@ -9,6 +9,7 @@
 #include "arqon/solver/model_free.h"
 #include "arqon/solver/sampling.h"
 #include "arqon/solver/strategies/tpe/border.h"
+#include "arqon/solver/strategies/tpe/border_search.h"
 #include "arqon/solver/strategies/tpe/grain.h"
 #include "arqon/solver/strategies/tpe/parzen.h"
 
@@ -20,11 +21,13 @@ constexpr std::size_t kSearchCandidates = 48;
 constexpr std::size_t kGoodMax = 25;
 constexpr double kGoodShare = 0.1;
 constexpr std::size_t kFlatWeights = 25;   // the newest points count in full
-constexpr std::size_t kBorderRounds = 3;
-constexpr std::size_t kBorderCandidates = 64;
-// Normal scores of P(allowed): what is exploited (97.9 %) and what is probed (69 %).
-constexpr double kSafeScore = 2.2;
-constexpr double kProbeScore = 0.8;
+constexpr double kRepeatPenalty = 20;      // in log density: a repeat only when all else is told
+// What is exploited: a normal score of P(allowed), 2 means 97.7 %.
+constexpr Wish kSafe{.score_min = 2.0, .patience = 0.001};
+// Where the border is sharpened: this many units of noise inside it (79 % allowed).
+constexpr double kProbeMargin = 0.8;
+// A promised gain of 1 % in loss is worth a probe every kProbeThinning / 0.01 * turn turns.
+constexpr double kProbeThinning = 0.00035;
 constexpr std::size_t kSettling = 48;
 
 // Weights of TPE: the oldest fade so that early random points do not hold the density up.
@@ -85,11 +88,52 @@ Split split(const Encoding& encoding, std::span<const Labelled> data,
           Parzen(encoding, std::move(bad), std::move(bad_weights))};
 }
 
-// Probes after the settling phase: each waits an eighth longer, so they thin out as 8 ln(turn).
-bool is_probe_turn(std::size_t turn) {
-  std::size_t at = kSettling;
-  while (at < turn) at += at / 8;
-  return at == turn;
+// The models of one decision.
+struct Ground {
+  const Encoding& encoding;
+  const Space& space;
+  std::vector<Grain> grains;
+  std::vector<Labelled> data;  // at acting points, equal ones merged
+  Border border;
+
+  BorderSearch search() const { return {encoding, space, border, grains, data}; }
+  Config config_at(const Point& at) const {
+    return middle_of_grain(space, encoding, grains, encoding.decode(space, at));
+  }
+};
+
+// Nothing when there is no result to build on.
+std::optional<Ground> survey(const Encoding& encoding, const Space& space,
+                             std::span<const Labelled> told) {
+  const std::optional<Point> first = border_center(encoding, told);
+  if (!first) return std::nullopt;
+  std::vector<Grain> grains = find_grains(encoding, space, told, *first);
+  std::vector<Labelled> acting(told.begin(), told.end());
+  for (Labelled& d : acting) d.at = acting_point(encoding, space, grains, d.at);
+  std::vector<Labelled> data = merge_equal(acting);
+  Border border(encoding, data, acting_point(encoding, space, grains, *first));
+  return Ground{encoding, space, std::move(grains), std::move(data), std::move(border)};
+}
+
+// Settling, turns alternate between where it may still be better and where the border is told.
+// After that most exploit. How often a turn probes instead depends on what there is to win and
+// thins out with time, as the price of a probe does not fall.
+Point near_border(const Ground& ground, std::size_t turn, Rng& rng) {
+  const BorderSearch search = ground.search();
+  if (turn < kSettling) {
+    return turn % 4 == 2 ? search.most_promising(rng)
+                         : search.cheapest({.margin_min = kProbeMargin}, rng);
+  }
+  const Point safe = search.cheapest(kSafe, rng);
+  const Promise promise = search.promise(safe, kSafe.score_min, rng);
+  const double spacing =
+      std::max(2.0, kProbeThinning * static_cast<double>(turn) / std::max(promise.gain, 1e-6));
+  if (rng.uniform() * spacing >= 1) return safe;
+  return search.sharpen(promise.at, kProbeMargin, rng);
+}
+
+bool was_told(const Point& at, std::span<const Labelled> data) {
+  return std::any_of(data.begin(), data.end(), [&](const Labelled& d) { return d.at == at; });
 }
 
 }  // namespace
@@ -148,101 +192,14 @@ Config search(const View& view, const Encoding& encoding, std::span<const Labell
     // What is compared is what would be applied: on the grid, inside the domain.
     Config config = encoding.decode(view.config.space, densities.good.sample(rng));
     const Point at = encoding.encode(view.config.space, config);
-    const bool told = std::any_of(data.begin(), data.end(),
-                                  [&](const Labelled& d) { return d.at == at; });
     const double score = densities.good.log_density(at) - densities.bad.log_density(at) -
-                         (told ? 20 : 0);
+                         (was_told(at, data) ? kRepeatPenalty : 0);
     if (score > best_score && !is_among(config, view.pending)) {
       best_score = score;
       best = std::move(config);
     }
   }
   return best.empty() ? random_point(view.config.space, rng) : best;
-}
-
-// What a decision at the border looks for.
-struct Wish {
-  double score_min;       // least normal score of P(allowed)
-  bool sure;              // with the border's own uncertainty; else as if `border_optimism` ...
-  double border_optimism; // ... standard deviations further out were known
-  double loss_optimism;   // standard deviations by which the loss may be less (negative: more)
-  double reach;           // how far from the centre
-};
-
-// The point with the least loss among those that reach the score; else the surest point.
-class BorderSearch {
- public:
-  BorderSearch(const Encoding& encoding, const Space& space, const Border& border,
-               std::span<const Grain> grains, Wish wish)
-      : encoding_(encoding), space_(space), border_(border), grains_(grains), wish_(wish) {}
-
-  void consider(const Point& raw) {
-    const Point at = acting_point(encoding_, space_, grains_,
-                                  encoding_.encode(space_, encoding_.decode(space_, raw)));
-    const double score = wish_.sure ? border_.score(at) : optimistic(border_.margin(at));
-    const Estimate loss = border_.loss(at);
-    const bool allowed = score >= wish_.score_min;
-    const double key = allowed ? loss.mean - wish_.loss_optimism * std::sqrt(loss.variance)
-                               : -score;
-    if (best_.empty() || (allowed && !best_allowed_) || (allowed == best_allowed_ && key < key_)) {
-      best_ = at;
-      best_allowed_ = allowed;
-      key_ = key;
-    }
-  }
-
-  // Gaussian moves about the best so far, a few coordinates at a time, never beyond reach.
-  void refine(double width, std::size_t count, Rng& rng) {
-    const Point from = best_;
-    for (std::size_t i = 0; i < count; ++i) {
-      Point raw = from;
-      for (std::size_t j = 0; j < raw.size(); ++j) move(raw[j], j, width, rng);
-      consider(raw);
-    }
-  }
-
-  const Point& best() const { return best_; }
-
- private:
-  double optimistic(const Estimate& margin) const {
-    return margin.mean + wish_.border_optimism * std::sqrt(margin.variance);
-  }
-  void move(double& u, std::size_t j, double width, Rng& rng) const {
-    const double which = rng.uniform();
-    const double step = width * rng.normal();
-    const Coordinate& c = encoding_[j];
-    if (c.geometry == Geometry::kCategory) {
-      if (which < 0.1) u = std::floor(which * 10 * static_cast<double>(c.choices));
-      return;
-    }
-    if (which > 0.7) return;
-    const double center = border_.center()[j];
-    u = center + std::clamp(encoding_.difference(j, center, u + step), -wish_.reach, wish_.reach);
-  }
-
-  const Encoding& encoding_;
-  const Space& space_;
-  const Border& border_;
-  std::span<const Grain> grains_;
-  Wish wish_;
-  Point best_;
-  bool best_allowed_ = false;
-  double key_ = 0;
-};
-
-Point best_at_border(const Encoding& encoding, const Space& space, const Border& border,
-                     std::span<const Grain> grains, std::span<const Labelled> data,
-                     const Wish& wish, Rng& rng) {
-  BorderSearch search(encoding, space, border, grains, wish);
-  search.consider(border.center());
-  for (const Labelled& d : data) {
-    if (d.loss && encoding.distance(d.at, border.center()) <= wish.reach) search.consider(d.at);
-  }
-  double width = wish.reach / 2;
-  for (std::size_t round = 0; round < kBorderRounds; ++round, width /= 4) {
-    search.refine(width, kBorderCandidates, rng);
-  }
-  return search.best();
 }
 
 }  // namespace
@@ -256,70 +213,37 @@ Config TpeStrategy::decide(const View& view, std::span<const Config> also_pendin
     return point_from_unit(space, probes_.point(static_cast<std::uint32_t>(
         view.handed_out + also_pending.size())));
   }
-  std::vector<Labelled> data = label(observations_);
+  const std::vector<Labelled> data = label(observations_);
+  const std::size_t turn = n + waiting - startup(view.config);
+  const std::optional<Ground> ground =
+      turn < kSettling && turn % 4 == 0 ? std::nullopt : survey(encoding_, space, data);
+  if (ground && has_limits(data)) return ground->config_at(near_border(*ground, turn, rng));
+  if (ground && turn % 2 == 1) {
+    Config config = ground->config_at(ground->search().cheapest({}, rng));
+    if (!was_told(encoding_.encode(space, config), data)) return config;
+  }
   std::vector<Point> pending;
   for (const Config& c : view.pending) pending.push_back(encoding_.encode(space, c));
   for (const Config& c : also_pending) pending.push_back(encoding_.encode(space, c));
-  const bool limits = std::any_of(data.begin(), data.end(),
-                                  [](const Labelled& d) { return d.allowed < 0.5; });
-  const std::optional<Point> center = limits ? border_center(encoding_, data) : std::nullopt;
-  const std::size_t turn = n + waiting - startup(view.config);
-  if (!center || (turn < kSettling && turn % 4 == 0)) {
-    return search(view, encoding_, data, pending, rng);
-  }
-  const std::vector<Grain> grains = find_grains(encoding_, space, data, *center);
-  for (Labelled& d : data) d.at = acting_point(encoding_, space, grains, d.at);
-  const Border border(encoding_, data, acting_point(encoding_, space, grains, *center));
-  const auto best_for = [&](const Wish& wish, std::uint64_t stream) {
-    Rng own = rng.stream(stream);
-    return best_at_border(encoding_, space, border, grains, data, wish, own);
-  };
-  const Wish safe{.score_min = kSafeScore, .sure = true, .border_optimism = 0,
-                  .loss_optimism = -0.5, .reach = border.reach()};
-  const Wish known{.score_min = kSafeScore, .sure = false, .border_optimism = 0,
-                   .loss_optimism = -0.5, .reach = border.reach()};
-  const Wish sharpen{.score_min = kProbeScore, .sure = false, .border_optimism = 0,
-                     .loss_optimism = 0, .reach = border.reach()};
-  const Wish explore{.score_min = 0.3, .sure = false, .border_optimism = 1, .loss_optimism = 1,
-                     .reach = 1};
-  Point chosen;
-  if (turn < kSettling) {
-    chosen = best_for(turn % 4 == 2 ? explore : sharpen, 0);
-  } else if (is_probe_turn(turn)) {
-    chosen = best_for(turn % 2 == 0 ? explore : sharpen, 0);
-  } else {
-    chosen = best_for(safe, 0);
-    if (turn % 2 == 0) {
-      const Point plain = best_for(known, 1);
-      const double price = border.loss(chosen).mean - border.loss(plain).mean;
-      if (price > 0.0004 * static_cast<double>(turn)) chosen = best_for(sharpen, 2);
-    }
-  }
-  return middle_of_grain(space, encoding_, grains, encoding_.decode(space, chosen));
+  return search(view, encoding_, data, pending, rng);
 }
 
 Prediction TpeStrategy::predict(const View& view, const Config& config) const {
-  const std::vector<Labelled> data = label(observations_);
-  const Point at = encoding_.encode(view.config.space, config);
-  if (border_center(encoding_, data) == std::nullopt) return sample_prediction(view);
-  Prediction out = Border(encoding_, data, at).predict(at);
+  const Space& space = view.config.space;
+  const std::optional<Ground> ground = survey(encoding_, space, label(observations_));
+  if (!ground) return sample_prediction(view);
+  const Point at = acting_point(encoding_, space, ground->grains, encoding_.encode(space, config));
+  Prediction out = ground->border.predict(at);
   out.objective = user_value(view.config, out.objective);
   return out;
 }
 
 std::optional<Config> TpeStrategy::best(const View& view) const {
-  const Space& space = view.config.space;
-  std::vector<Labelled> data = label(observations_);
-  const std::optional<Point> center = border_center(encoding_, data);
-  if (!center) return std::nullopt;
-  const std::vector<Grain> grains = find_grains(encoding_, space, data, *center);
-  for (Labelled& d : data) d.at = acting_point(encoding_, space, grains, d.at);
-  const Border border(encoding_, data, acting_point(encoding_, space, grains, *center));
+  const std::optional<Ground> ground =
+      survey(encoding_, view.config.space, label(observations_));
+  if (!ground) return std::nullopt;
   Rng rng = Rng(view.config.seed).stream("best");
-  const Wish wish{.score_min = kSafeScore, .sure = true, .border_optimism = 0,
-                  .loss_optimism = -0.5, .reach = border.reach()};
-  const Point chosen = best_at_border(encoding_, space, border, grains, data, wish, rng);
-  return middle_of_grain(space, encoding_, grains, encoding_.decode(space, chosen));
+  return ground->config_at(ground->search().cheapest(kSafe, rng));
 }
 
 }  // namespace arqon::solver
