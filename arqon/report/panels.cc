@@ -21,6 +21,8 @@ constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t kCalmSlices = 180;
 constexpr std::size_t kFineSlices = 360;
 constexpr std::size_t kMarksMax = 300;
+// A 99th percentile of fewer requests than this says nothing.
+constexpr double kJudgedMin = 10;
 constexpr std::string_view kMarkKinds[] = {"applied", "refused", "reverted", "confirmed"};
 
 struct Legend {
@@ -103,7 +105,7 @@ std::vector<Point> share_points(const std::vector<Bucket>& buckets, std::size_t 
   std::vector<Point> points;
   for (const Bucket& b : buckets) {
     const ClassBucket& k = b.classes[c];
-    points.emplace_back(middle(b), k.arrived > 0 ? k.good / k.arrived : kNone);
+    points.emplace_back(middle(b), k.judged() > 0 ? k.good / k.judged() : kNone);
   }
   return points;
 }
@@ -135,10 +137,11 @@ std::string share_panel(const Stage& stage, std::size_t c) {
     legend.push_back({"line base " + name, name});
   }
   panel.line(own, {class_css(c) + " own", stage.run.strategy, "percent"});
-  panel.level(slo.attainment, "target", "target " + percent(slo.attainment, 1));
+  panel.level(slo.attainment, "target", "");
+  legend.push_back({"line limit", "target " + percent(slo.attainment, 1)});
   panel.time_labels();
-  return figure("Good requests: " + slo.name, "share of arrived, axis stretched near 100%", legend,
-                panel.svg("Share of good requests of class " + slo.name + " over time"));
+  return figure("Good requests: " + slo.name, "share of requests judged, axis stretched near 100%",
+                legend, panel.svg("Share of good requests of class " + slo.name + " over time"));
 }
 
 // One latency with its limit per class.
@@ -164,7 +167,8 @@ LatencyLines latency_lines(const std::vector<Bucket>& buckets, const serving::Sl
   for (const Bucket& b : buckets) {
     const ClassBucket& k = b.classes[c];
     const double value = k.*plot.value;
-    lines.seen.emplace_back(middle(b), value > 0 ? value : kNone);
+    const bool enough = k.judged() >= kJudgedMin && value > 0;
+    lines.seen.emplace_back(middle(b), enough ? value : kNone);
     const double limit = k.arrived > 0 ? plot.limit(slo, k.prompt_tokens / k.arrived) : kNone;
     lines.limit.emplace_back(middle(b), std::isfinite(limit) ? limit : kNone);
   }

@@ -264,6 +264,12 @@ void Panel::area(const std::vector<double>& times, const std::vector<double>& lo
 }
 
 void Panel::level(double value, std::string_view css, std::string_view label) {
+  if (label.empty()) {
+    fmt::format_to(std::back_inserter(body_),
+                   R"(<line class="level {}" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>)", css,
+                   kPlotLeft, kPlotRight, y(value), y(value));
+    return;
+  }
   fmt::format_to(std::back_inserter(body_),
                  R"(<line class="level {}" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>)"
                  R"(<text class="level-text {}" x="{}" y="{:.1f}">{}</text>)",

@@ -63,7 +63,7 @@ class Panel {
   // The region between two lines over the same times.
   void area(const std::vector<double>& times, const std::vector<double>& low,
             const std::vector<double>& high, const LineStyle& style);
-  // A target or limit across the whole width.
+  // A target or limit across the whole width; no text where `label` is empty.
   void level(double value, std::string_view css, std::string_view label);
   // A change mark; kind: "applied", "refused", "reverted", "confirmed". `title` shows on hover.
   void mark(double t_s, double value, std::string_view kind, std::string_view title);
