@@ -13,7 +13,7 @@
 #include "arqon/compare/evaluate.h"
 #include "arqon/compare/search.h"
 #include "arqon/documents/scenario.h"
-#include "arqon/os/files.h"
+#include "arqon/os/file.h"
 
 namespace {
 

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "arqon/os/files.h"
+#include "arqon/os/file.h"
 #include "arqon/sim/twin.h"
 #include "arqon/wire/json.h"
 
@@ -110,7 +110,7 @@ Status BaselineFile::save(const std::filesystem::path& path) const {
                                         {"oracle", std::move(oracle)}});
   }
   const wire::Object document{{"schema", 1}, {"rows", std::move(rows)}};
-  return os::write_file_atomic(path, wire::write_json(document, 1) + "\n");
+  return os::write_file(path, wire::write_json(document, 1) + "\n");
 }
 
 }  // namespace arqon::compare

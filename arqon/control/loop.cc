@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <utility>
 
 #include "arqon/base/assert.h"
 #include "arqon/control/glide.h"
@@ -14,18 +16,25 @@ namespace {
 constexpr Duration kTick = std::chrono::seconds(1);
 // Error probability of one verdict.
 constexpr double kAlpha = 0.05;
+constexpr double kTripAlpha = 0.002;
 // A share of bad requests above this part of the error budget is worth an experiment.
 constexpr double kAim = 0.5;
 // First price of an experiment in bad requests beyond the aim; doubled by each one that fails.
 constexpr double kPriceFirst = 20;
 constexpr double kPriceMax = 5000;
-// Experiments end undecided after this many windows' worth of requests.
+// Verdicts are looked for after this many requests of the arm under test.
+constexpr std::uint64_t kJudgedMin = 50;
+// An experiment ends undecided after this many windows' worth of requests, and earlier when it is
+// hardly better: (windows, greatest ratio of bad shares that is still worth waiting for).
 constexpr std::uint64_t kWindowsMax = 16;
-constexpr std::uint64_t kWindowsFutile = 4;
+constexpr std::array<std::pair<std::uint64_t, double>, 2> kFutility{{{2, 0.8}, {6, 0.9}}};
 constexpr double kIncumbentSeconds = 240;
 constexpr Duration kSettleMax = std::chrono::seconds(90);
 constexpr Duration kQueueStill = std::chrono::seconds(3);
-constexpr double kRegimeSeconds = 300;
+constexpr double kMixSeconds = 120;
+constexpr double kMixMoved = 0.2;     // of all requests
+constexpr double kHealthySeconds = 300;
+constexpr Duration kQuiet = std::chrono::seconds(5);
 
 double percent(const stats::Counts& c) { return 100 * c.rate(); }
 
@@ -42,6 +51,23 @@ Space narrowed(const serving::Capabilities& caps, const guard::Guardrails& guard
     knobs[i].max = std::min(knobs[i].max, guardrails.limits[i].max);
   }
   return Space(std::move(knobs));
+}
+
+// Requests of all classes whose fate became known between two observations.
+stats::Counts decided(const serving::Observation& from, const serving::Observation& to) {
+  stats::Counts counts;
+  for (std::size_t c = 0; c < to.classes.size(); ++c) {
+    const std::uint64_t bad = to.classes[c].bad - from.classes[c].bad;
+    counts += stats::Counts{to.classes[c].good - from.classes[c].good + bad, bad};
+  }
+  return counts;
+}
+
+// "pool.knob" of one replica is "pool/N.knob".
+std::string address(const std::string& name, serving::Scope scope) {
+  const std::size_t dot = name.find('.');
+  if (scope.replica < 0 || dot == std::string::npos) return name;
+  return fmt::format("{}/{}{}", name.substr(0, dot), scope.replica, name.substr(dot));
 }
 
 std::string_view lane_name(guard::Lane lane) {
@@ -65,27 +91,29 @@ Result<Loop> Loop::create(serving::Engine& engine, Clock& clock, LoopOptions opt
   }
   auto guard = guard::SafetyExecutor::create(domain, options.guardrails);
   if (!guard) return tl::unexpected(guard.error().with_context("guardrails"));
+  auto canary_guard = guard::SafetyExecutor::create(domain, options.guardrails);
+  if (!canary_guard) return tl::unexpected(canary_guard.error());
   Space space = narrowed(caps, options.guardrails);
   auto proposer = Proposer::create(space, options.protective, caps.boot, options.seed);
   if (!proposer) return tl::unexpected(proposer.error());
   return Loop(engine, clock, std::move(options), std::move(space), std::move(*guard),
-              std::move(*proposer));
+              std::move(*canary_guard), std::move(*proposer));
 }
 
 Loop::Loop(serving::Engine& engine, Clock& clock, LoopOptions options, Space space,
-           guard::SafetyExecutor guard, Proposer proposer)
+           guard::SafetyExecutor guard, guard::SafetyExecutor canary_guard, Proposer proposer)
     : engine_(engine),
       clock_(clock),
       options_(std::move(options)),
       space_(std::move(space)),
       guard_(std::move(guard)),
+      canary_guard_(std::move(canary_guard)),
       proposer_(std::move(proposer)),
       classes_(engine.capabilities().classes),
       reflex_(space_, options_.guardrails.limits, options_.protective, engine.capabilities().boot),
       evidence_(classes_),
-      challenger_(classes_),
-      price_(kPriceFirst),
-      regime_(classes_.size()) {
+      traffic_(classes_),
+      price_(kPriceFirst) {
   for (const Parameter& p : space_.parameters()) record_.knob_names.push_back(p.name);
   for (const serving::Slo& c : classes_) record_.class_names.push_back(c.name);
 }
@@ -109,8 +137,7 @@ Status Loop::start() {
                             "its bounds or set it by hand first",
                             space_[violation.param].name, guard::to_string(violation.kind)));
   }
-  const Config low = reflex_.low(), high = reflex_.high();
-  (void)guard_.set_envelope(low, high);
+  publish_envelope();
   meter_.emplace(options_.window, last_);
   regime_since_ = clock_.now();
   return {};
@@ -127,7 +154,7 @@ Status Loop::run_until(TimePoint end) {
     status = tick();
   }
   if (experiment_) {
-    const Status reverted = revert(challenger_.total(kIncumbentSeconds), "the run ends", false);
+    const Status reverted = revert("the run ends", false);
     if (status) status = reverted;
   }
   if (auto window = meter_->finish(last_, state())) record_.windows.push_back(std::move(*window));
@@ -141,10 +168,10 @@ Status Loop::tick() {
   }
   if (now.epoch != last_.epoch) {   // a restart voids what was being measured
     evidence_.clear();
-    challenger_.clear();
+    traffic_.clear();
     (void)meter_->take(now, state());
     last_ = now;
-    return {};
+    return experiment_ ? revert("the engine restarted", false) : Status{};
   }
   account(now);
   Status status;
@@ -153,6 +180,7 @@ Status Loop::tick() {
     case Phase::kGlide: status = glide(now); break;
     case Phase::kSettle: settle(now); break;
     case Phase::kMeasure: status = measure(now); break;
+    case Phase::kWiden: status = widen(now); break;
   }
   if (auto window = meter_->take(now, state())) {
     if (options_.on_window) options_.on_window(*window);
@@ -162,43 +190,61 @@ Status Loop::tick() {
   return status;
 }
 
+// The counts of every arm for this tick.
 void Loop::account(const serving::Observation& now) {
+  traffic_.add(last_, now);
   notice_regime(now);
-  if (experiment_) {
-    challenger_.add(last_, now);
-  } else if (now.at >= quiet_until_) {
-    evidence_.add(last_, now);
-    credit_ = std::clamp(credit_ + evidence_.excess_of_last_tick(kAim), 0.0, 2 * price_);
+  if (!experiment_) {
+    if (now.at >= quiet_until_) {
+      evidence_.add(last_, now);
+      credit_ = std::clamp(credit_ + evidence_.excess_of_last_tick(kAim), 0.0, 2 * price_);
+    }
+    return;
   }
+  Experiment& e = *experiment_;
+  serving::Observation arm = canary() ? engine_.observe(e.scope) : now;
+  const stats::Counts whole = decided(last_, now);
+  const stats::Counts part = decided(e.last, arm);
+  const stats::Counts rest =
+      canary() ? stats::Counts{whole.n - part.n, whole.bad - part.bad} : stats::Counts{};
+  e.arms.add(part, rest);
+  if (phase_ == Phase::kMeasure) e.judged.add(part, rest);
+  e.last = std::move(arm);
 }
 
 // Traffic that differs in kind from what the last verdicts were reached on makes them stale. Looks
-// at causes only: the share of each class and the length of its prompts.
+// at causes only: the share of each class.
 void Loop::notice_regime(const serving::Observation& now) {
-  std::vector<Tally> recent(classes_.size());
-  double arrived = 0, arrived_before = 0;
+  std::vector<double> mix;
+  double arrived = 0;
   for (std::size_t c = 0; c < classes_.size(); ++c) {
-    regime_[c].arrived += now.classes[c].arrived - last_.classes[c].arrived;
-    regime_[c].prompt_tokens += now.classes[c].prompt_tokens - last_.classes[c].prompt_tokens;
-    recent[c] = experiment_ ? challenger_.tally(c, kRegimeSeconds)
-                            : evidence_.tally(c, kRegimeSeconds);
-    arrived += static_cast<double>(recent[c].arrived);
-    arrived_before += static_cast<double>(regime_[c].arrived);
+    mix.push_back(static_cast<double>(traffic_.tally(c, kMixSeconds).arrived));
+    arrived += mix.back();
   }
-  if (arrived < static_cast<double>(options_.window.requests_min)) return;
-  bool moved = false;
+  if (arrived < static_cast<double>(options_.window.requests_min) ||
+      to_seconds(now.at - regime_since_) < kMixSeconds) {
+    return;
+  }
+  double moved = 0;
   for (std::size_t c = 0; c < classes_.size(); ++c) {
-    const double share = static_cast<double>(recent[c].arrived) / arrived;
-    const double before = static_cast<double>(regime_[c].arrived) / arrived_before;
-    moved = moved || std::abs(share - before) > 0.15;
+    mix[c] /= arrived;
+    if (!mix_.empty()) moved += 0.5 * std::abs(mix[c] - mix_[c]);
   }
-  if (!moved) return;
-  regime_.assign(classes_.size(), Tally{});
-  regime_since_ = now.at;
-  price_ = kPriceFirst;
-  (void)proposer_.new_regime();
-  record_decision("regime", in_force(), in_force(),
-                  "the mix of requests has moved: earlier verdicts are stale");
+  if (mix_.empty()) {
+    mix_ = std::move(mix);
+  } else if (moved > kMixMoved) {
+    mix_.clear();
+    regime_since_ = now.at;
+    price_ = kPriceFirst;
+    (void)proposer_.new_regime();
+    // What was proven for other traffic is not proven for this.
+    reflex_.reset(confirmed());
+    publish_envelope();
+    record_decision("regime", in_force(), in_force(),
+                    fmt::format("{:.0f} % of the mix of requests has moved: earlier verdicts are "
+                                "stale",
+                                100 * moved));
+  }
 }
 
 bool Loop::may_write() const {
@@ -211,8 +257,11 @@ std::string Loop::state() const {
   return "confirmed";
 }
 
-bool Loop::worth_an_experiment() const {
-  return credit_ >= price_ && evidence_.total(kIncumbentSeconds).n >= options_.window.requests_min;
+std::optional<Breach> Loop::worth_an_experiment() const {
+  if (credit_ < price_ || evidence_.total(kIncumbentSeconds).n < options_.window.requests_min) {
+    return std::nullopt;
+  }
+  return evidence_.breach(kAim, kAlpha);
 }
 
 Status Loop::steady(const serving::Observation& now) {
@@ -220,20 +269,16 @@ Status Loop::steady(const serving::Observation& now) {
   if (before_reflex_) {
     const stats::Counts after = evidence_.total(kIncumbentSeconds);
     if (after.n < options_.window.requests_min / 2) return {};
-    reflex_.helped(after.rate() < before_reflex_->rate(), now.at);
-    before_reflex_.reset();
-    guard_.confirm(now.at);   // both ends were proven before: nothing new is claimed
+    return judge_reflex(after, now);
   }
   if (options_.reflex) {
     if (auto moved = reflex(now); !moved || now.at < quiet_until_) return moved;
   }
-  if (!worth_an_experiment()) {
-    if (evidence_.seconds() >= kRegimeSeconds && credit_ < 1) {
-      say_hold("every class keeps its target with room: nothing to gain by a change");
-    }
-    return {};
+  if (worth_an_experiment()) return begin(now);
+  if (evidence_.seconds() >= kHealthySeconds && credit_ < 1) {
+    say_hold("every class keeps its target with room: nothing to gain by a change");
   }
-  return begin(now);
+  return {};
 }
 
 Status Loop::begin(const serving::Observation& now) {
@@ -241,11 +286,10 @@ Status Loop::begin(const serving::Observation& now) {
     say_hold("the budget of experiments is used");
     return {};
   }
-  const auto breach = evidence_.breach(kAim, kAlpha);
-  const stats::Counts incumbent = evidence_.total(kIncumbentSeconds);
+  const std::optional<Breach> breach = worth_an_experiment();
+  const stats::Counts before = evidence_.total(kIncumbentSeconds);
   const Config from = in_force();
-  proposer_.tell(from, incumbent);
-  const auto move = proposer_.next(from, breach);
+  auto move = proposer_.next(from, breach);
   credit_ = 0;
   if (!move) {
     price_ = std::min(kPriceMax, 2 * price_);
@@ -254,56 +298,80 @@ Status Loop::begin(const serving::Observation& now) {
   }
   ++decisions_;
   const std::string why =
-      breach ? fmt::format("{}: {:.2f} % of {} requests broke a limit, most often {}; {}",
-                           classes_[breach->class_index].name,
-                           100.0 * static_cast<double>(breach->tally.bad) /
-                               static_cast<double>(breach->tally.n),
-                           breach->tally.n, serving::to_string(breach->limit), move->why)
-             : fmt::format("{:.2f} % of {} requests were bad; {}", percent(incumbent),
-                           incumbent.n, move->why);
+      fmt::format("{}: {:.2f} % of {} requests broke a limit, most often {}; {}",
+                  classes_[breach->class_index].name,
+                  100.0 * static_cast<double>(breach->tally.bad) /
+                      static_cast<double>(breach->tally.n),
+                  breach->tally.n, serving::to_string(breach->limit), move->why);
   if (!may_write()) {
-    record_decision("recommend", from, move->target, why, incumbent);
+    record_decision("recommend", from, move->target, why, before);
     proposer_.failed(*move);   // said once; not repeated every window
     return {};
   }
-  ++experiments_;
-  record_decision("experiment", from, move->target, why, incumbent);
-  experiment_ = Experiment{decisions_, *move, from, breach, incumbent, now.at, {}, 0, {}};
-  challenger_.clear();
-  phase_ = Phase::kGlide;
+  record_decision("experiment", from, move->target, why, before);
+  open_experiment(std::move(*move), before, now);
   return glide(now);
 }
 
-Status Loop::glide(const serving::Observation& now) {
-  if (tripped()) {
-    return revert(challenger_.total(kIncumbentSeconds), "bad requests shot up on the way", true);
+void Loop::open_experiment(Move move, const stats::Counts& before,
+                           const serving::Observation& now) {
+  ++experiments_;
+  experiment_.emplace();
+  Experiment& e = *experiment_;
+  e.decision = decisions_;
+  e.from = in_force();
+  e.move = std::move(move);
+  e.before = before;
+  e.started = now.at;
+  const int replicas = engine_.capabilities().replicas;
+  if (replicas > 1) {
+    // Each in turn, so that no replica carries all the risk and none is the judge of everything.
+    e.scope.replica = static_cast<int>(experiments_ % static_cast<std::uint64_t>(replicas));
+    const guard::Violation violation = canary_guard_.set_baseline(e.from, now.at);
+    ARQON_ASSERT(violation.kind == guard::ViolationKind::kNone);
   }
-  if (!may_write()) {
-    return revert(challenger_.total(kIncumbentSeconds), "frozen while on the way", false);
+  e.last = canary() ? engine_.observe(e.scope) : now;
+  phase_ = Phase::kGlide;
+}
+
+bool Loop::canary() const { return experiment_ && experiment_->scope.replica >= 0; }
+
+guard::SafetyExecutor& Loop::arm_guard() { return canary() ? canary_guard_ : guard_; }
+
+Result<bool> Loop::step(guard::SafetyExecutor& guard, serving::Scope scope,
+                        const serving::Observation& now) {
+  // Both buckets must have a token, so that canary and fleet together keep to the rate.
+  const auto lane = guard::Lane::kExperiment;
+  if (std::max(guard_.next_allowed(lane, now.at), canary_guard_.next_allowed(lane, now.at)) >
+      now.at) {
+    return false;
   }
-  if (guard_.next_allowed(guard::Lane::kExperiment, now.at) > now.at) return {};
-  const Config from = in_force();
+  const Config from(guard.in_force().begin(), guard.in_force().end());
   const Config next =
       glide_step(space_, options_.guardrails.limits, from, experiment_->move.target);
-  const guard::Verdict verdict = guard_.propose(next, guard::Lane::kExperiment, now.at,
-                                                guard_.unproven());
+  const guard::Verdict verdict = guard.propose(next, lane, now.at, guard.unproven());
   if (!verdict.permitted) {
-    const std::string reason =
-        fmt::format("guard: {}", guard::to_string(verdict.violation.kind));
-    record_change(from, next, guard::Lane::kExperiment, ChangeState::kRefused, reason);
-    if (verdict.violation.kind == guard::ViolationKind::kRate) return {};
-    return revert(challenger_.total(kIncumbentSeconds), reason, true);
+    const std::string reason = fmt::format("guard: {}", guard::to_string(verdict.violation.kind));
+    record_change(from, next, scope, lane, ChangeState::kRefused, reason);
+    return fail(ErrorCode::kRefused, reason);
   }
-  if (auto applied = apply(from, guard::Lane::kExperiment,
-                           record_.decisions.back().reason); !applied) {
-    return revert({}, applied.error().message, true);
+  if (auto applied = apply(guard, scope, from, lane, experiment_->move.why); !applied) {
+    return tl::unexpected(applied.error());
   }
-  if (in_force() == experiment_->move.target) begin_settling(now);
+  return next == experiment_->move.target;
+}
+
+Status Loop::glide(const serving::Observation& now) {
+  if (tripped()) return revert("bad requests shot up on the way", true);
+  if (!may_write()) return revert("frozen while on the way", false);
+  const auto arrived = step(arm_guard(), experiment_->scope, now);
+  if (!arrived) return revert(arrived.error().message, true);
+  if (*arrived) begin_settling(now);
   return {};
 }
 
 void Loop::begin_settling(const serving::Observation& now) {
-  Duration settle = std::chrono::seconds(5);
+  Duration settle = kQuiet;
   const serving::Capabilities& caps = engine_.capabilities();
   for (std::size_t k = 0; k < space_.size() && k < caps.settle.size(); ++k) {
     const std::size_t slot = space_.offset(k);
@@ -313,98 +381,129 @@ void Loop::begin_settling(const serving::Observation& now) {
   }
   phase_ = Phase::kSettle;
   experiment_->settled = now.at + settle;
-  experiment_->waiting_low = now.waiting;
+  experiment_->waiting_low = experiment_->last.waiting;
   experiment_->waiting_low_at = now.at;
 }
 
 // Settled when the least time has passed and the queue that the old setting left has stopped
 // shrinking.
 void Loop::settle(const serving::Observation& now) {
-  if (now.waiting < 0.95 * experiment_->waiting_low - 1) {
-    experiment_->waiting_low = now.waiting;
-    experiment_->waiting_low_at = now.at;
+  Experiment& e = *experiment_;
+  if (e.last.waiting < 0.95 * e.waiting_low - 1) {
+    e.waiting_low = e.last.waiting;
+    e.waiting_low_at = now.at;
   }
-  const bool still = now.at >= experiment_->waiting_low_at + kQueueStill;
-  const bool late = now.at >= experiment_->settled + kSettleMax;
-  if (now.at < experiment_->settled || (!still && !late)) return;
-  challenger_.clear();
+  const bool still = now.at >= e.waiting_low_at + kQueueStill;
+  const bool late = now.at >= e.settled + kSettleMax;
+  if (now.at < e.settled || (!still && !late)) return;
   phase_ = Phase::kMeasure;
 }
 
+// The arm under test is far worse than the confirmed setting: no time to wait for a verdict.
 bool Loop::tripped() const {
-  const stats::Counts recent = challenger_.total(10);
-  if (recent.n < 30 || recent.rate() <= 2 * experiment_->incumbent.rate()) return false;
-  const stats::Comparison c = stats::compare(experiment_->incumbent, recent, 0.02,
-                                             evidence_.dispersion());
-  return c.log_e_worse >= std::log(1 / kAlpha) + 3;
+  const Experiment& e = *experiment_;
+  const stats::Counts& reference = canary() ? e.arms.rest() : e.before;
+  const stats::Counts& arm = e.arms.canary();
+  if (arm.n < 30 || arm.rate() <= 2 * reference.rate()) return false;
+  return stats::compare(reference, arm, 0.02, e.arms.dispersion()).log_e_worse >=
+         std::log(1 / kTripAlpha);
 }
 
 Status Loop::measure(const serving::Observation& now) {
-  const stats::Counts challenger = challenger_.total(1e6);
-  if (challenger.n < 50) {
-    const bool starved =
-        to_seconds(now.at - experiment_->started) > options_.window.seconds_max;
-    return starved ? revert(challenger, "too few requests to judge", false) : Status{};
+  Experiment& e = *experiment_;
+  if (!canary() && e.judged.rest().n == 0) e.judged.add({}, e.before);
+  const stats::Counts arm = e.judged.canary(), rest = e.judged.rest();
+  const bool out_of_time = to_seconds(now.at - e.settled) > options_.window.seconds_max;
+  if (arm.n < kJudgedMin || rest.n < kJudgedMin) {
+    return out_of_time ? revert("too few requests to judge", false) : Status{};
   }
-  const stats::Counts& incumbent = experiment_->incumbent;
-  const double v = std::max(1.0, std::min(evidence_.dispersion(), 30.0));
-  const stats::Comparison c = stats::compare(incumbent, challenger, 0, v);
+  const stats::Comparison verdict = e.judged.compare(0);
   const double enough = std::log(1 / kAlpha);
-  if (c.log_e_better >= enough) {
-    return confirm(challenger, fmt::format("bad requests {:.2f} % -> {:.2f} % ({} requests)",
-                                           percent(incumbent), percent(challenger),
-                                           challenger.n));
+  if (verdict.log_e_better >= enough) {
+    learn(e.move.target, e.judged);
+    phase_ = Phase::kWiden;
+    return widen(now);
   }
-  if (c.log_e_worse >= enough) {
-    return revert(challenger, "worse than the confirmed setting", true);
-  }
+  if (verdict.log_e_worse >= enough) return revert("worse than the confirmed setting", true);
   const std::uint64_t window = options_.window.requests_min;
-  const bool futile = challenger.n >= kWindowsFutile * window &&
-                      challenger.rate() > 0.9 * incumbent.rate();
-  const bool out_of_time =
-      to_seconds(now.at - experiment_->settled) > options_.window.seconds_max;
-  if (futile || out_of_time || challenger.n >= kWindowsMax * window) {
-    return revert(challenger, "no better as far as can be told: inconclusive", true);
+  const bool futile =
+      std::any_of(kFutility.begin(), kFutility.end(), [&](const auto& rule) {
+        return arm.n >= rule.first * window && arm.rate() > rule.second * rest.rate();
+      });
+  if (futile || out_of_time || arm.n >= kWindowsMax * window) {
+    return revert("no better as far as can be told: inconclusive", true);
   }
   return {};
 }
 
-Status Loop::confirm(const stats::Counts& challenger, const std::string& reason) {
+// What one replica has shown, the fleet follows in steps; a fleet of one is there already.
+Status Loop::widen(const serving::Observation& now) {
+  Experiment& e = *experiment_;
+  if (canary()) {
+    if (!may_write()) return revert("frozen before the fleet followed", false);
+    const auto arrived = step(guard_, serving::Scope{}, now);
+    if (!arrived) return revert(arrived.error().message, true);
+    if (!*arrived) return {};
+    canary_guard_.confirm(now.at);
+  }
+  const stats::Counts rest = e.judged.rest(), arm = e.judged.canary();
+  return confirm(fmt::format("bad requests {:.2f} % -> {:.2f} % ({} and {} requests at the same "
+                             "time)",
+                             percent(rest), percent(arm), rest.n, arm.n));
+}
+
+Status Loop::confirm(const std::string& reason) {
+  const Experiment& e = *experiment_;
   guard_.confirm(clock_.now());
-  record_decision("confirm", experiment_->from, in_force(), reason, experiment_->incumbent,
-                  challenger);
-  record_change(experiment_->from, in_force(), guard::Lane::kExperiment, ChangeState::kConfirmed,
-                reason);
-  proposer_.tell(in_force(), challenger);
-  proposer_.passed(experiment_->move);
-  reflex_.widen(in_force());
-  const Config low = reflex_.low(), high = reflex_.high();
-  (void)guard_.set_envelope(low, high);
-  evidence_ = challenger_;
+  record_decision("confirm", e.from, in_force(), reason, e.judged.rest(), e.judged.canary());
+  record_change(e.from, in_force(), serving::Scope{}, guard::Lane::kExperiment,
+                ChangeState::kConfirmed, reason);
+  proposer_.passed(e.move);
+  judge_envelope();
+  evidence_.clear();
   price_ = std::max(kPriceFirst, price_ / 2);
   credit_ = price_;   // the direction is good: the next step need not wait to be paid for
+  quiet_until_ = clock_.now() + kQuiet;
   experiment_.reset();
   phase_ = Phase::kSteady;
   hold_.clear();
   return {};
 }
 
-Status Loop::revert(const stats::Counts& challenger, const std::string& reason, bool refuted) {
-  const Config from = in_force();
-  if (phase_ == Phase::kMeasure) proposer_.tell(from, challenger);
-  record_decision("revert", from, experiment_->from, reason, experiment_->incumbent, challenger);
+Status Loop::revert(const std::string& reason, bool refuted) {
+  const Experiment& e = *experiment_;
+  const Config tried(arm_guard().in_force().begin(), arm_guard().in_force().end());
+  if (phase_ == Phase::kMeasure) {
+    learn(e.move.target, e.judged);
+    judge_envelope();
+  }
+  const stats::Counts rest = canary() ? e.judged.rest() : e.before;
+  record_decision("revert", tried, e.from, reason, rest, e.judged.canary());
+  const Config fleet = in_force();
+  if (canary()) (void)canary_guard_.revert(clock_.now());
   const guard::Verdict verdict = guard_.revert(clock_.now());
   ARQON_ASSERT(verdict.permitted);
+  // One write for all of the fleet ends the canary, whatever it had reached.
   Status applied;
-  if (from != in_force()) applied = apply(from, guard::Lane::kRevert, reason);
+  if (tried != e.from || fleet != e.from) {
+    applied = apply(guard_, serving::Scope{}, tried, guard::Lane::kRevert, reason);
+  }
   if (refuted) {
-    proposer_.failed(experiment_->move);
+    proposer_.failed(e.move);
     price_ = std::min(kPriceMax, 2 * price_);
   }
-  quiet_until_ = clock_.now() + std::chrono::seconds(10);
+  if (fleet != e.from || !canary()) quiet_until_ = clock_.now() + 2 * kQuiet;
   experiment_.reset();
   phase_ = Phase::kSteady;
   return applied;
+}
+
+void Loop::learn(const Config& target, const Arms& arms) {
+  const auto smoothed = [](const stats::Counts& c) {
+    return (static_cast<double>(c.bad) + 0.5) / (static_cast<double>(c.n) + 1);
+  };
+  if (arms.canary().n == 0 || arms.rest().n == 0) return;
+  proposer_.tell(experiment_->from, target, smoothed(arms.canary()) / smoothed(arms.rest()));
 }
 
 Status Loop::reflex(const serving::Observation& now) {
@@ -415,7 +514,8 @@ Status Loop::reflex(const serving::Observation& now) {
   const guard::Verdict verdict = guard_.propose(move->target, guard::Lane::kReflex, now.at);
   if (!verdict.permitted) {
     reflex_.helped(false, now.at);
-    record_change(from, move->target, guard::Lane::kReflex, ChangeState::kRefused,
+    record_change(from, move->target, serving::Scope{}, guard::Lane::kReflex,
+                  ChangeState::kRefused,
                   fmt::format("guard: {}", guard::to_string(verdict.violation.kind)));
     return {};
   }
@@ -423,19 +523,62 @@ Status Loop::reflex(const serving::Observation& now) {
   before_reflex_ = evidence_.total(20);
   record_decision("reflex", from, move->target, move->why, *before_reflex_);
   evidence_.clear();
-  quiet_until_ = now.at + std::chrono::seconds(5);
-  return apply(from, guard::Lane::kReflex, move->why);
+  quiet_until_ = now.at + kQuiet;
+  return apply(guard_, serving::Scope{}, from, guard::Lane::kReflex, move->why);
 }
 
-Status Loop::apply(const Config& from, guard::Lane lane, const std::string& reason) {
-  const Config wanted = in_force();
-  const auto effective = engine_.apply(wanted);
+// A move that did not help is taken back: the burst may be over, and the other limits may suffer.
+Status Loop::judge_reflex(const stats::Counts& after, const serving::Observation& now) {
+  const bool helped = after.rate() < 0.7 * before_reflex_->rate();
+  const stats::Counts before = *before_reflex_;
+  before_reflex_.reset();
+  reflex_.helped(helped, now.at);
+  if (helped) {
+    guard_.confirm(now.at);   // both ends were proven before: nothing new is claimed
+    return {};
+  }
+  const Config from = in_force();
+  (void)guard_.revert(now.at);
+  const std::string reason = "the reflex move did not help";
+  record_decision("revert", from, in_force(), reason, before, after);
+  evidence_.clear();
+  quiet_until_ = now.at + kQuiet;
+  return apply(guard_, serving::Scope{}, from, guard::Lane::kRevert, reason);
+}
+
+// Both arms of an experiment were measured: those that keep the targets span the envelope.
+void Loop::judge_envelope() {
+  double budget = 1;
+  for (const serving::Slo& c : classes_) budget = std::min(budget, 1 - c.attainment);
+  const auto judge = [&](const Config& setting, const stats::Counts& counts) {
+    if (counts.n < options_.window.requests_min) return;
+    if (counts.rate() <= budget) {
+      reflex_.prove(setting);
+    } else {
+      reflex_.refute(setting);
+    }
+  };
+  judge(experiment_->from, experiment_->judged.rest());
+  judge(experiment_->move.target, experiment_->judged.canary());
+  if (phase_ == Phase::kWiden) reflex_.prove(in_force());   // confirmed, if only as the better one
+  publish_envelope();
+}
+
+void Loop::publish_envelope() {
+  const Config low = reflex_.low(), high = reflex_.high();
+  (void)guard_.set_envelope(low, high);
+}
+
+Status Loop::apply(const guard::SafetyExecutor& guard, serving::Scope scope, const Config& from,
+                   guard::Lane lane, const std::string& reason) {
+  const Config wanted(guard.in_force().begin(), guard.in_force().end());
+  const auto effective = engine_.apply(wanted, scope);
   if (!effective) {
-    record_change(from, wanted, lane, ChangeState::kRefused,
+    record_change(from, wanted, scope, lane, ChangeState::kRefused,
                   fmt::format("engine: {}", effective.error().message));
     return tl::unexpected(effective.error());
   }
-  record_change(from, *effective, lane,
+  record_change(from, *effective, scope, lane,
                 lane == guard::Lane::kRevert ? ChangeState::kReverted : ChangeState::kApplied,
                 reason);
   if (*effective != wanted) {
@@ -444,13 +587,14 @@ Status Loop::apply(const Config& from, guard::Lane lane, const std::string& reas
   return {};
 }
 
-void Loop::record_change(const Config& from, const Config& to, guard::Lane lane, ChangeState state,
-                         const std::string& reason) {
+void Loop::record_change(const Config& from, const Config& to, serving::Scope scope,
+                         guard::Lane lane, ChangeState state, const std::string& reason) {
   for (std::size_t k = 0; k < space_.size(); ++k) {
     for (std::size_t s = space_.offset(k); s < space_.offset(k) + space_[k].slots(); ++s) {
       if (from[s] == to[s]) continue;
-      record_.changes.push_back({to_seconds(clock_.now()), decisions_, space_[k].name, from[s],
-                                 to[s], std::string(lane_name(lane)), state, reason});
+      record_.changes.push_back({to_seconds(clock_.now()), decisions_,
+                                 address(space_[k].name, scope), from[s], to[s],
+                                 std::string(lane_name(lane)), state, reason});
     }
   }
 }

@@ -9,6 +9,7 @@
 
 #include "arqon/base/result.h"
 #include "arqon/base/time.h"
+#include "arqon/control/arms.h"
 #include "arqon/control/evidence.h"
 #include "arqon/control/loop_options.h"
 #include "arqon/control/meter.h"
@@ -23,10 +24,11 @@ namespace arqon::control {
 // One thread. Deterministic: the same options and observations give the same record.
 //
 // Two lanes. The reflex lane moves one knob a step at a time inside the envelope that experiments
-// have confirmed. The experiment lane tries one unproven setting at a time: glide there in steps the
-// guard permits, let it settle, count good and bad requests against the confirmed setting with an
-// always-valid test, then confirm or revert. Experiments are paid for with requests that were bad
-// beyond what the target allows: a healthy stack is left alone.
+// have confirmed. The experiment lane tries one unproven setting at a time, on one replica while the
+// others keep the confirmed one: glide there in steps the guard permits, let it settle, count good
+// and bad requests of both arms with an always-valid test, then widen to the fleet and confirm, or
+// revert. (A fleet of one is compared with its own recent past.) Experiments are paid for with
+// requests that were bad beyond what the target allows: a healthy stack is left alone.
 class Loop {
  public:
   // kInvalidConfig when the guardrails do not fit the engine's knobs.
@@ -39,21 +41,24 @@ class Loop {
   Config confirmed() const;
 
  private:
-  enum class Phase : std::uint8_t { kSteady, kGlide, kSettle, kMeasure };
+  enum class Phase : std::uint8_t { kSteady, kGlide, kSettle, kMeasure, kWiden };
   struct Experiment {
     std::uint64_t decision = 0;
     Move move;
     Config from;
-    std::optional<Breach> breach;
-    stats::Counts incumbent;     // what it has to beat
+    serving::Scope scope;        // one replica, or all in a fleet of one
+    stats::Counts before;        // the confirmed setting's recent past
     TimePoint started{};
     TimePoint settled{};         // earliest end of settling
     double waiting_low = 0;      // least queue seen while settling
     TimePoint waiting_low_at{};
+    Arms arms;                   // since the experiment began: for the tripwire
+    Arms judged;                 // since it settled: for the verdict
+    serving::Observation last;   // of the scope
   };
 
   Loop(serving::Engine& engine, Clock& clock, LoopOptions options, Space space,
-       guard::SafetyExecutor guard, Proposer proposer);
+       guard::SafetyExecutor guard, guard::SafetyExecutor canary_guard, Proposer proposer);
 
   Status start();
   Status tick();
@@ -62,23 +67,36 @@ class Loop {
   Status glide(const serving::Observation& now);
   void settle(const serving::Observation& now);
   Status measure(const serving::Observation& now);
+  Status widen(const serving::Observation& now);
 
-  bool worth_an_experiment() const;
+  std::optional<Breach> worth_an_experiment() const;
   Status begin(const serving::Observation& now);
+  void open_experiment(Move move, const stats::Counts& before, const serving::Observation& now);
   Status reflex(const serving::Observation& now);
+  Status judge_reflex(const stats::Counts& after, const serving::Observation& now);
+  void judge_envelope();
+  void publish_envelope();
   bool tripped() const;
-  Status confirm(const stats::Counts& challenger, const std::string& reason);
-  Status revert(const stats::Counts& challenger, const std::string& reason, bool refuted);
-  // Puts what the guard published into the engine; reads back what is in force.
-  Status apply(const Config& from, guard::Lane lane, const std::string& reason);
+  // One step towards the experiment's target with the guard of that part of the fleet. True when
+  // the target is in force there; an error when guard or engine refuse.
+  Result<bool> step(guard::SafetyExecutor& guard, serving::Scope scope,
+                    const serving::Observation& now);
+  Status confirm(const std::string& reason);
+  Status revert(const std::string& reason, bool refuted);
+  void learn(const Config& target, const Arms& arms);
+  // Puts what the guard published into that part of the fleet; reads back what is in force.
+  Status apply(const guard::SafetyExecutor& guard, serving::Scope scope, const Config& from,
+               guard::Lane lane, const std::string& reason);
   void begin_settling(const serving::Observation& now);
   void notice_regime(const serving::Observation& now);
+  guard::SafetyExecutor& arm_guard();
+  bool canary() const;
 
   bool may_write() const;
   std::string state() const;
   Config in_force() const;
-  void record_change(const Config& from, const Config& to, guard::Lane lane, ChangeState state,
-                     const std::string& reason);
+  void record_change(const Config& from, const Config& to, serving::Scope scope, guard::Lane lane,
+                     ChangeState state, const std::string& reason);
   void record_decision(const std::string& action, const Config& from, const Config& to,
                        const std::string& reason, const stats::Counts& before = {},
                        const stats::Counts& after = {});
@@ -88,21 +106,22 @@ class Loop {
   Clock& clock_;
   LoopOptions options_;
   Space space_;
-  guard::SafetyExecutor guard_;
+  guard::SafetyExecutor guard_;          // of the fleet
+  guard::SafetyExecutor canary_guard_;   // of the one replica an experiment is tried on
   Proposer proposer_;
   std::vector<serving::Slo> classes_;
   Reflex reflex_;
   Evidence evidence_;                 // of the confirmed setting
-  Evidence challenger_;               // of the experiment
+  Evidence traffic_;                  // of everything, for causes only
   std::optional<Meter> meter_;
   serving::Observation last_;
   Phase phase_ = Phase::kSteady;
   std::optional<Experiment> experiment_;
-  TimePoint quiet_until_{};           // settling after a revert or a reflex move: not counted
+  TimePoint quiet_until_{};           // settling after a move of the fleet: not counted
   std::optional<stats::Counts> before_reflex_;
   double credit_ = 0;                 // bad requests beyond the target, not yet spent
   double price_ = 0;                  // of the next experiment
-  std::vector<Tally> regime_;         // traffic since the regime began
+  std::vector<double> mix_;           // shares of the classes when the regime began; empty = open
   TimePoint regime_since_{};
   std::uint64_t decisions_ = 0;
   std::uint64_t experiments_ = 0;

@@ -13,7 +13,7 @@ constexpr double kSmallestStep = 0.05;
 constexpr double kTrustHalfWidth = 0.3;
 constexpr double kSevereShare = 0.2;   // of requests; then a protective step is twice as long
 constexpr std::size_t kTriedMax = 64;
-constexpr const char* kMetric = "bad_share";
+constexpr const char* kMetric = "log_bad_ratio";
 
 Result<solver::Solver> make_solver(const Space& space, std::uint64_t seed) {
   solver::StudyConfig config;
@@ -54,6 +54,9 @@ Status Proposer::new_regime() {
   sizes_.assign(space_.size(), {kFirstStep, kFirstStep});
   tried_.clear();
   failures_in_a_row_ = 0;
+  incumbent_score_ = last_score_ = 0;
+  scored_.clear();
+  last_target_.clear();
   return {};
 }
 
@@ -149,7 +152,12 @@ std::optional<Move> Proposer::next(const Config& incumbent, const std::optional<
   return std::nullopt;
 }
 
-void Proposer::passed(const Move&) { failures_in_a_row_ = 0; }
+void Proposer::passed(const Move& move) {
+  failures_in_a_row_ = 0;
+  if (last_target_ != move.target) return;
+  scored_ = move.target;
+  incumbent_score_ = last_score_;
+}
 
 void Proposer::failed(const Move& move) {
   ++failures_in_a_row_;
@@ -158,17 +166,22 @@ void Proposer::failed(const Move& move) {
   if (tried_.size() > kTriedMax) tried_.erase(tried_.begin());
 }
 
-void Proposer::tell(const Config& applied, stats::Counts counts) {
-  if (counts.n == 0) return;
+void Proposer::tell(const Config& incumbent, const Config& target, double bad_ratio) {
+  if (scored_.empty()) {
+    scored_ = incumbent;
+    learn(incumbent, incumbent_score_);
+  }
+  const double score = incumbent_score_ + std::log(std::clamp(bad_ratio, 1e-3, 1e3));
+  learn(target, score);
+  last_target_ = target;
+  last_score_ = score;
+}
+
+void Proposer::learn(const Config& setting, double score) {
   solver::Trial trial;
-  trial.params = space_.snap(applied);
-  trial.applied = applied;
-  solver::Metric metric;
-  metric.value = static_cast<double>(counts.bad) / static_cast<double>(counts.n);
-  metric.n = counts.n;
-  metric.over = counts.bad;
-  trial.metrics.emplace(kMetric, metric);
-  trial.cost = static_cast<double>(counts.n);
+  trial.params = space_.snap(setting);
+  trial.applied = setting;
+  trial.metrics.emplace(kMetric, solver::Metric{.value = score});
   // A trial that the solver refuses is lost to its model, never to the loop.
   (void)solver_.seed({std::move(trial)});
 }

@@ -35,8 +35,10 @@ class Proposer {
   // The verdict on a move; a failed one halves the step of its axis and is not tried again.
   void passed(const Move& move);
   void failed(const Move& move);
-  // What a setting was measured to do; the solver learns from every judged window.
-  void tell(const Config& applied, stats::Counts counts);
+  // How many times as bad as `incumbent` a setting was, measured at the same time. The solver
+  // learns the logarithm, chained over incumbents, so that traffic which changes between
+  // experiments does not mislead it.
+  void tell(const Config& incumbent, const Config& target, double bad_ratio);
   // Traffic has moved: what failed may work now, and old measurements no longer count.
   Status new_regime();
 
@@ -49,6 +51,7 @@ class Proposer {
   std::optional<Config> step(const Config& incumbent, std::size_t knob, int direction,
                              double size) const;
   bool tried(const Config& target) const;
+  void learn(const Config& setting, double score);
   double& size(std::size_t knob, int direction);
 
   Space space_;
@@ -60,6 +63,10 @@ class Proposer {
   std::vector<std::array<double, 2>> sizes_;   // per knob: step down, step up, in unit coordinates
   std::vector<Config> tried_;
   int failures_in_a_row_ = 0;
+  double incumbent_score_ = 0;   // log ratio to the first incumbent of the regime
+  Config scored_;                // the incumbent that score belongs to
+  Config last_target_;           // the last setting told, and its score
+  double last_score_ = 0;
 };
 
 }  // namespace arqon::control

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "arqon/documents/example_documents.h"
+
 namespace arqon::documents {
 namespace {
 
@@ -29,48 +31,6 @@ constexpr std::string_view kLeast = R"({"schema": 1, "name": "least",
   "fleet": {"pools": [{"name": "main", "model": "llama-3.1-8b", "gpu": "h100-sxm-80g"}]},
   "workload": {"source": {"generator": "poisson", "rate_per_s": 2}},
   "classes": {"chat": {"ttft_ms": 500}}})";
-
-// Every key that a scenario may have.
-constexpr std::string_view kEveryKey = R"({"schema": 1, "name": "every.key_1", "seed": 7,
-  "duration_s": 600, "measure": "cost", "gain_expected": false, "target": {"engine": "simulated"},
-  "mode": "approve", "budget": 40,
-  "fleet": {"pools": [
-    {"name": "main", "model": "llama-3.1-70b", "gpu": "a100-sxm-80g", "tp": 4, "dtype": "fp8",
-     "replicas": 2, "price_per_gpu_hour": 1.5, "quality": 0.9,
-     "engine": {"scheduler": "vllm-v1", "batch_size": 256, "prefill_token_budget": 2048,
-                "long_prefill_threshold": 512, "queued_token_limit": 100000,
-                "speculative_decoding_k": 1, "max_tokens": 4096, "max_wait_ms": 2.5,
-                "block_size": 32, "gpu_memory_utilization": 0.9, "kv_cache_blocks": 20000,
-                "async_scheduling": false}},
-    {"name": "small", "model": "llama-3.1-8b", "gpu": "h100-sxm-80g"}],
-   "router": {"policy": "weighted", "state_age_ms": 100, "weights": [1, 1, 2]},
-   "noise": false, "restart_load_s": 90},
-  "workload": [
-    {"source": {"generator": "gamma", "rate_per_s": 2, "cv": 3},
-     "acceptance": {"conditional": 0.5, "draft_ms": {"base": 0.1, "per_k": 0.2},
-                    "quality_sigma": 0.3},
-     "segments": [{"at_s": 0, "mix": {"chat": 1}},
-                  {"at_s": 300, "mix": {"chat": 1, "code": 3}, "rate": 0.5, "acceptance": 0.7},
-                  {"at_s": 400, "acceptance": {"conditional": 0.2}}]},
-    {"source": {"trace": "csv", "path": "data/x.csv", "scale": 0.5, "class": "code"},
-     "priority": "backfill", "segments": [{"at_s": 0, "rate": 2}]},
-    {"source": {"closed_loop": {"concurrency": 8, "input_tokens": 100, "output_tokens": 50,
-                                "requests_per_slot": 3, "length_jitter": 0.2}}}],
-  "classes": {"chat": {"ttft_ms": {"base": 300, "per_prompt_token": 0.1}, "tpot_ms": 50,
-                       "quality": 0.8, "attainment": 0.99},
-              "code": {"ttft_ms": 800, "max_gap_ms": 200, "e2e_ms": 60000}},
-  "knobs": {
-    "main.prefill_token_budget": {"min": 256, "max": 8192, "scale": "log", "type": "int",
-      "step": 64, "default": 8192, "unit": "tokens", "class": "live",
-      "protective": {"gap": "down", "tpot": "down", "ttft": "up"}},
-    "main/1.batch_size": {"min": 8, "max": 1024, "type": "int"},
-    "main.gpu_memory_utilization": {"min": 0.5, "max": 0.95},
-    "router.weights": {"type": "simplex", "choices": ["m0", "m1", "s0"],
-                       "default": {"m0": 0.25, "m1": 0.25, "s0": 0.5}}},
-  "guardrails": {"bounds": {"main.prefill_token_budget": [512, 8192]},
-                 "max_delta": {"main.prefill_token_budget": 2048},
-                 "max_updates_per_second": 0.2, "reflex_updates_per_second": 2},
-  "window": {"requests_min": 100, "seconds_min": 10, "seconds_max": 60}})";
 
 TEST(ParseScenario, the_least_document_gets_every_default) {
   const Scenario s = parsed(kLeast, "/some/where/a.json");
@@ -98,7 +58,7 @@ TEST(ParseScenario, the_least_document_gets_every_default) {
 }
 
 TEST(ParseScenario, reads_the_fleet) {
-  const Scenario s = parsed(kEveryKey);
+  const Scenario s = parsed(kEveryKeyScenario);
   const sim::PoolSpec& main = s.fleet.pools[0];
   EXPECT_EQ(main.model, "llama-3.1-70b");
   EXPECT_EQ(main.gpu, "a100-sxm-80g");
@@ -125,7 +85,7 @@ TEST(ParseScenario, reads_the_fleet) {
 }
 
 TEST(ParseScenario, reads_the_workloads) {
-  const Scenario s = parsed(kEveryKey);
+  const Scenario s = parsed(kEveryKeyScenario);
   ASSERT_EQ(s.workloads.size(), 3u);
   const auto& generator = std::get<workload::GeneratorSource>(s.workloads[0].source);
   EXPECT_EQ(generator.name, "gamma");
@@ -149,7 +109,7 @@ TEST(ParseScenario, reads_the_workloads) {
 }
 
 TEST(ParseScenario, reads_classes_knobs_and_guardrails) {
-  const Scenario s = parsed(kEveryKey);
+  const Scenario s = parsed(kEveryKeyScenario);
   EXPECT_EQ(s.classes[0].ttft_ms, 300);
   EXPECT_EQ(s.classes[0].ttft_ms_per_prompt_token, 0.1);
   EXPECT_EQ(s.classes[1].max_gap_ms, 200);
@@ -171,7 +131,7 @@ TEST(ParseScenario, reads_classes_knobs_and_guardrails) {
 }
 
 TEST(ScenarioToJson, the_effective_document_reads_back_the_same) {
-  for (const std::string_view text : {kLeast, kEveryKey}) {
+  for (const std::string_view text : {kLeast, kEveryKeyScenario}) {
     const std::string once = to_json(parsed(text));
     EXPECT_EQ(to_json(parsed(once)), once);
   }
@@ -192,7 +152,7 @@ TEST(ScenarioHash, depends_on_everything_but_name_and_seed) {
 }
 
 TEST(ParseScenario, all_errors_come_at_once_in_document_order) {
-  std::string text(kEveryKey);
+  std::string text(kEveryKeyScenario);
   const auto put = [&](std::string_view from, std::string_view to) {
     const auto at = text.find(from);
     ASSERT_NE(at, std::string::npos) << from;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "arqon/documents/example_documents.h"
 #include "arqon/wire/json.h"
 
 namespace arqon::documents {
@@ -12,22 +13,6 @@ namespace {
 constexpr std::string_view kServing = R"({"seed": 42, "budget": 10000, "bounds": {
   "batch_size": {"min": 1, "max": 64, "scale": "Log"},
   "max_wait_ms": {"min": 10, "max": 500}}})";
-
-constexpr std::string_view kEveryKey = R"({
-  "schema": 1, "seed": 9, "budget": 50, "probe_ratio": 0.3, "strategy": "sobol",
-  "objective": {"metric": "dollars_per_million_good_tokens", "direction": "minimize"},
-  "constraints": [{"metric": "attainment.chat", "min": 0.99}, {"metric": "gap_ms", "max": 200}],
-  "bounds": {
-    "budget": {"min": 256, "max": 8192, "scale": "lOG", "type": "int", "step": 64, "default": 8192,
-               "unit": "tokens", "class": "live"},
-    "wait": {"min": 0.5, "max": 8.0, "step": 0.25},
-    "phase": {"min": 0, "max": 24, "scale": "periodic"},
-    "policy": {"type": "categorical", "choices": ["fcfs", "sjf", "edf"], "default": "sjf"},
-    "chunked": {"type": "bool", "default": true, "class": "restart"},
-    "split": {"type": "simplex", "choices": ["small", "large"],
-              "default": {"small": 0.25, "large": 0.75}}},
-  "guardrails": {"max_delta": {"budget": 1024}, "bounds": {"wait": [1, 4]},
-                 "max_updates_per_second": 0.2, "reflex_updates_per_second": 4}})";
 
 StudyDocument parsed(std::string_view text) {
   auto study = parse_study(text);
@@ -71,7 +56,7 @@ TEST(ParseStudy, the_serving_example_needs_only_bounds) {
 }
 
 TEST(ParseStudy, reads_every_key) {
-  const StudyDocument study = parsed(kEveryKey);
+  const StudyDocument study = parsed(kEveryKeyStudy);
   const solver::StudyConfig& config = study.config;
   ASSERT_TRUE(config.objective.has_value());
   EXPECT_TRUE(config.objective->minimize);
@@ -97,7 +82,7 @@ TEST(ParseStudy, a_direction_may_turn_the_value_round) {
 }
 
 TEST(Guardrails, a_step_left_out_is_a_tenth_of_the_range_and_at_least_one_step) {
-  const StudyDocument study = parsed(kEveryKey);
+  const StudyDocument study = parsed(kEveryKeyStudy);
   ASSERT_TRUE(study.guardrails.has_value());
   const auto& limits = study.guardrails->limits;
   ASSERT_EQ(limits.size(), 6u);
@@ -142,7 +127,7 @@ TEST(ParseResults, the_serving_example_takes_one_or_many) {
 }
 
 TEST(ParseResults, metrics_context_and_what_was_applied) {
-  const auto config = parsed(kEveryKey).config;
+  const auto config = parsed(kEveryKeyStudy).config;
   const auto trials = told(R"({
     "params": {"budget": 1024, "wait": 1.25, "phase": 3, "policy": "edf", "chunked": 0,
                "split": {"large": 0.5, "small": 0.5}},
@@ -198,7 +183,7 @@ TEST(ParseResults, a_value_told_to_a_study_with_an_objective_is_an_error) {
 }
 
 TEST(ParamsToJson, types_do_not_change_with_the_value) {
-  const Space space = parsed(kEveryKey).config.space;
+  const Space space = parsed(kEveryKeyStudy).config.space;
   EXPECT_EQ(params_to_json(space, {1024, 2, 3.5, 1, 1, 0.25, 0.75}),
             R"({"budget":1024,"wait":2.0,"phase":3.5,"policy":"sjf","chunked":true,)"
             R"("split":{"small":0.25,"large":0.75}})");
@@ -207,14 +192,14 @@ TEST(ParamsToJson, types_do_not_change_with_the_value) {
 }
 
 TEST(StudyToJson, the_effective_document_reads_back_the_same) {
-  for (const std::string_view text : {kServing, kEveryKey}) {
+  for (const std::string_view text : {kServing, kEveryKeyStudy}) {
     const std::string once = to_json(parsed(text));
     EXPECT_EQ(to_json(parsed(once)), once);
   }
 }
 
 RC_GTEST_PROP(TrialToJson, parse_results_reads_back_what_was_written, ()) {
-  const auto config = parsed(kEveryKey).config;
+  const auto config = parsed(kEveryKeyStudy).config;
   std::vector<double> unit;
   for (std::size_t i = 0; i < config.space.slots(); ++i) {
     unit.push_back(*rc::gen::inRange(0, 1000001) / 1e6);

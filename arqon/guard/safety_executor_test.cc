@@ -3,49 +3,21 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <functional>
 #include <limits>
-#include <string>
 #include <utility>
-#include <vector>
 
-#include "arqon/guard/violation_text.h"
+#include "arqon/guard/testing/example.h"
 
 namespace arqon::guard {
 namespace {
 
+using testing::make_guardrails;
+using testing::make_space;
+
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
-// Slots: 0 batch (int), 1 wait (float), 2 angle (periodic), 3 policy (category), 4-6 weights,
-// 7 model (forbidden).
-Space make_space() {
-  return Space({
-      {.name = "batch",
-       .type = ParamType::kInt,
-       .min = 8,
-       .max = 64,
-       .step = 8,
-       .unit = "requests"},
-      {.name = "wait", .min = 0, .max = 10},
-      {.name = "angle", .scale = Scale::kPeriodic, .min = 0, .max = 360},
-      {.name = "policy", .type = ParamType::kCategorical, .choices = {"a", "b", "c"}},
-      {.name = "weights", .type = ParamType::kSimplex, .choices = {"x", "y", "z"}},
-      {.name = "model",
-       .type = ParamType::kInt,
-       .min = 0,
-       .max = 3,
-       .change_class = ChangeClass::kForbidden},
-  });
-}
-
-Guardrails make_guardrails() {
-  return {.limits = {{8, 56, 16}, {0, 10, 2}, {0, 360, 30}, {0, 2, 1}, {0, 0.8, 0.2}, {0, 3, 1}},
-          .max_updates_per_second = 1,
-          .reflex_updates_per_second = 4};
-}
-
-class Guard : public testing::Test {
+class Guard : public ::testing::Test {
  protected:
   Guard() : space_(make_space()), executor_(SafetyExecutor::create(space_, make_guardrails())) {
     EXPECT_EQ(executor_->set_baseline(base_, time_at(0)).kind, ViolationKind::kNone);
@@ -394,96 +366,6 @@ TEST_F(Guard, counts_add_up_and_survive_a_move) {
   EXPECT_EQ(moved.counts().refused, 1U);
   EXPECT_EQ(moved.counts().reverted, 1U);
   EXPECT_EQ(&moved.cell(), cell);  // readers keep their address
-}
-
-std::string create_error(const std::function<void(Guardrails&)>& spoil) {
-  Guardrails guardrails = make_guardrails();
-  spoil(guardrails);
-  const auto executor = SafetyExecutor::create(make_space(), guardrails);
-  if (executor) return "";
-  EXPECT_EQ(executor.error().code, ErrorCode::kInvalidConfig);
-  return executor.error().message;
-}
-
-TEST(Create, refuses_guardrails_that_do_not_fit_and_names_the_knob) {
-  const auto error = [](std::size_t i, Limits limits) {
-    return create_error([&](Guardrails& g) { g.limits[i] = limits; });
-  };
-  EXPECT_EQ(error(0, {8, 64, 8}), "");
-  EXPECT_NE(error(0, {8, 72, 8}).find("\"batch\": bounds [8, 72] reach outside"),
-            std::string::npos);
-  EXPECT_NE(error(1, {5, 5, 1}).find("\"wait\": min 5 must be below max 5"), std::string::npos);
-  EXPECT_NE(error(1, {kNan, 5, 1}).find("\"wait\""), std::string::npos);
-  EXPECT_NE(error(1, {0, kInf, 1}).find("\"wait\""), std::string::npos);
-  EXPECT_NE(error(1, {0, 5, 0}).find("\"wait\": max_delta 0 must be"), std::string::npos);
-  EXPECT_NE(error(1, {0, 5, kNan}).find("\"wait\": max_delta"), std::string::npos);
-  EXPECT_NE(error(0, {8, 64, 4}).find("\"batch\": max_delta 4 is below one step of 8"),
-            std::string::npos);
-  EXPECT_NE(error(3, {0, 2, 0.5}).find("\"policy\""), std::string::npos);
-  EXPECT_NE(error(4, {0, 0.3, 0.1}).find("\"weights\": no 3 weights in"), std::string::npos);
-  EXPECT_NE(create_error([](Guardrails& g) { g.limits.pop_back(); }).find("5 limits for 6 knobs"),
-            std::string::npos);
-  for (const double rate : {0.0, -1.0, kNan, kInf}) {
-    EXPECT_NE(create_error([&](Guardrails& g) {
-                g.max_updates_per_second = rate;
-              }).find("max_updates_per_second"),
-              std::string::npos);
-    EXPECT_NE(create_error([&](Guardrails& g) {
-                g.reflex_updates_per_second = rate;
-              }).find("reflex_updates_per_second"),
-              std::string::npos);
-  }
-}
-
-TEST(Create, refuses_more_slots_than_fit_and_none) {
-  EXPECT_FALSE(SafetyExecutor::create(Space({}), {}).has_value());
-  const auto with_knobs = [](std::size_t n) {
-    std::vector<Parameter> knobs(n, Parameter{.name = "k"});
-    return SafetyExecutor::create(Space(knobs), {.limits = std::vector<Limits>(n)}).has_value();
-  };
-  EXPECT_TRUE(with_knobs(kSlotsMax));
-  EXPECT_FALSE(with_knobs(kSlotsMax + 1));
-}
-
-TEST(TokenBucket, does_not_drift_over_a_million_tokens) {
-  TokenBucket bucket(3);  // 333,333,334 ns: never faster than the limit
-  std::int64_t taken = 0;
-  const std::int64_t step = 1'000'003;
-  for (std::int64_t ns = 0; ns < 3'000'000'000'000; ns += step) {
-    if (bucket.ready(TimePoint(Duration(ns)))) {
-      bucket.take(TimePoint(Duration(ns)));
-      ++taken;
-    }
-  }
-  EXPECT_LE(taken, 3 * 3000 + 1);
-  EXPECT_GE(taken, 3 * 3000 * 0.99);
-}
-
-TEST(TokenBucket, very_slow_and_very_fast_rates_keep_their_sense) {
-  TokenBucket slow(1e-30);
-  slow.take(time_at(0));
-  EXPECT_FALSE(slow.ready(time_at(4e9)));
-  EXPECT_GT(slow.wait(time_at(0)), from_seconds(4e9));
-  TokenBucket fast(1e30);
-  fast.take(time_at(0));
-  EXPECT_FALSE(fast.ready(time_at(0)));
-  EXPECT_TRUE(fast.ready(time_at(0) + Duration(1)));
-}
-
-TEST(Describe, names_the_knob_and_the_limit) {
-  const Space space = make_space();
-  EXPECT_EQ(describe({ViolationKind::kMaxDelta, 0, 56, 16}, space),
-            "batch: 56 is further than 16 requests from the value in force");
-  EXPECT_EQ(describe({ViolationKind::kOutOfBounds, 1, -0.5, 0}, space),
-            "wait: -0.5 is below the limit 0");
-  EXPECT_EQ(describe({ViolationKind::kRate, 0, 3.25, 5}, space),
-            "too soon: 3.25 s until the next change, one per 5 s");
-  EXPECT_EQ(describe({}, space), "");
-  for (int kind = 1; kind <= static_cast<int>(ViolationKind::kForbidden); ++kind) {
-    EXPECT_FALSE(describe({static_cast<ViolationKind>(kind), 4, 1, 2}, space).empty()) << kind;
-    EXPECT_NE(to_string(static_cast<ViolationKind>(kind)), "none");
-  }
-  EXPECT_EQ(describe({ViolationKind::kOffGrid, 99, 1, 2}, space), "off_grid");
 }
 
 }  // namespace

@@ -21,7 +21,9 @@ Ps limit_ps(double ms) {
   return ms < 1e8 ? std::llround(ms * static_cast<double>(kPsPerMs)) : kNever;
 }
 
-float ms(Ps t) { return static_cast<float>(static_cast<double>(t) / static_cast<double>(kPsPerMs)); }
+float ms(Ps t) {
+  return static_cast<float>(static_cast<double>(t) / static_cast<double>(kPsPerMs));
+}
 
 // Reorders `values`.
 Quantiles quantiles_of(std::vector<float>& values) {
@@ -37,7 +39,7 @@ Quantiles quantiles_of(std::vector<float>& values) {
     const auto rank = std::max(1.0, std::ceil(q * n));
     const auto nth = values.begin() + static_cast<std::ptrdiff_t>(rank) - 1;
     std::nth_element(begin, nth, values.end());
-    begin = nth;   // higher quantiles lie to the right
+    begin = nth;  // higher quantiles lie to the right
     return double{*nth};
   };
   out.p50 = pick(0.50);
@@ -87,7 +89,14 @@ Account::Account(const std::vector<serving::Slo>& classes, const workload::Trace
     judges_e2e_ = judges_e2e_ || limits_.back().e2e != kNever;
     results_.emplace_back().name = slo.name;
   }
-  if (record_requests) rows_.resize(trace.size());
+  if (!record_requests) return;
+  for (const workload::Request& request : trace) {
+    RequestRow& row = rows_.emplace_back();
+    row.arrival_s = to_seconds(request.arrival);
+    row.request_class = request.request_class;
+    row.prompt_tokens = request.prompt_tokens;
+    row.output_tokens = request.output_tokens;
+  }
 }
 
 Account::Bin& Account::bin_at(Ps arrival) {
@@ -105,11 +114,7 @@ void Account::arrive(std::size_t trace_index, Ps t) {
   ++arrived_;
   ++bin_at(t).arrived;
   if (!rows_.empty()) {
-    RequestRow& row = rows_[trace_index];
-    row.arrival_s = static_cast<double>(t) / static_cast<double>(kPsPerSecond);
-    row.request_class = request.request_class;
-    row.prompt_tokens = request.prompt_tokens;
-    row.output_tokens = request.output_tokens;
+    rows_[trace_index].arrival_s = static_cast<double>(t) / static_cast<double>(kPsPerSecond);
   }
 }
 
@@ -139,15 +144,15 @@ void Account::mark(Sequence& sequence, Limit limit) {
 
 bool Account::ttft_broken(const Sequence& sequence, Ps age) const {
   const Limits& limits = limits_[sequence.request_class];
-  return static_cast<double>(age) > limits.ttft + limits.ttft_per_token * static_cast<double>(sequence.prompt);
+  return static_cast<double>(age) >
+         limits.ttft + limits.ttft_per_token * static_cast<double>(sequence.prompt);
 }
 
 void Account::judge_waiting(Sequence& sequence, Ps now) {
   if (sequence.broke != Limit::kNone) return;
   const Ps age = now - sequence.arrival;
   if (sequence.first_token == 0 && ttft_broken(sequence, age)) mark(sequence, Limit::kTtft);
-  if (sequence.last_token != 0 &&
-      now - sequence.last_token > limits_[sequence.request_class].gap) {
+  if (sequence.last_token != 0 && now - sequence.last_token > limits_[sequence.request_class].gap) {
     mark(sequence, Limit::kGap);
   }
   if (age > limits_[sequence.request_class].e2e) mark(sequence, Limit::kE2e);
@@ -175,8 +180,8 @@ void Account::finish(Sequence& sequence, Ps now, Ps gap, int replica) {
   if (gap > limits.gap) mark(sequence, Limit::kGap);
   if (e2e > limits.e2e) mark(sequence, Limit::kE2e);
   if (sequence.output > 1) {
-    const double tpot =
-        static_cast<double>(now - sequence.first_token) / (static_cast<double>(sequence.output) - 1);
+    const double tpot = static_cast<double>(now - sequence.first_token) /
+                        (static_cast<double>(sequence.output) - 1);
     if (tpot > limits.tpot) mark(sequence, Limit::kTpot);
     sample.tpot = static_cast<float>(tpot / static_cast<double>(kPsPerMs));
     sample.gap = ms(gap);
@@ -234,8 +239,7 @@ void Account::fill(Totals& totals, double simulated_s) const {
   for (std::size_t c = 0; c < results_.size(); ++c) {
     ClassResult& result = totals.classes[c];
     serving::Ledger& ledger = result.ledger;
-    ledger.unfinished =
-        ledger.arrived - ledger.good - ledger.late - ledger.cut - ledger.rejected;
+    ledger.unfinished = ledger.arrived - ledger.good - ledger.late - ledger.cut - ledger.rejected;
     Columns columns;
     columns.add(samples_[c]);
     columns.fill(result);

@@ -56,7 +56,7 @@ class Account {
 
  private:
   struct Limits {
-    double ttft, ttft_per_token, tpot;   // ps, may be infinite
+    double ttft, ttft_per_token, tpot;  // ps, may be infinite
     Ps gap, e2e;
   };
   struct Bin {
@@ -75,9 +75,9 @@ class Account {
   std::vector<Limits> limits_;
   std::vector<serving::ClassCounters> counters_;
   std::vector<std::vector<serving::ClassCounters>> by_replica_;
-  std::vector<ClassResult> results_;        // ledger and late_by
+  std::vector<ClassResult> results_;  // ledger and late_by
   std::vector<std::vector<Sample>> samples_;
-  std::vector<Bin> bins_;                   // 5 minutes each, by arrival
+  std::vector<Bin> bins_;  // 5 minutes each, by arrival
   std::vector<RequestRow> rows_;
   std::size_t next_arrival_ = 0;
   std::uint64_t ended_ = 0, arrived_ = 0;

@@ -36,11 +36,12 @@ Status check_pool(const PoolSpec& pool) {
                                names_of(known_gpus())));
   }
   if (pool.tp != 1 && pool.tp != 2 && pool.tp != 4 && pool.tp != 8) {
-    return invalid(fmt::format("pool \"{}\": tp must be 1, 2, 4 or 8 (got {})", pool.name, pool.tp));
+    return invalid(
+        fmt::format("pool \"{}\": tp must be 1, 2, 4 or 8 (got {})", pool.name, pool.tp));
   }
   if (pool.dtype != "bf16" && pool.dtype != "fp8") {
-    return invalid(fmt::format("pool \"{}\": unknown dtype \"{}\"; known: bf16, fp8", pool.name,
-                               pool.dtype));
+    return invalid(
+        fmt::format("pool \"{}\": unknown dtype \"{}\"; known: bf16, fp8", pool.name, pool.dtype));
   }
   if (pool.dtype == "fp8" && find_gpu(pool.gpu)->fp8_speedup <= 1) {
     return invalid(fmt::format("pool \"{}\": {} has no fp8", pool.name, pool.gpu));
@@ -66,8 +67,8 @@ Status check_router(const RouterSpec& router, std::size_t replicas) {
         router.policy));
   }
   if (!(router.state_age_ms >= 0 && router.state_age_ms <= 1e6)) {
-    return invalid(fmt::format("router.state_age_ms must lie in [0, 1e6] (got {})",
-                               router.state_age_ms));
+    return invalid(
+        fmt::format("router.state_age_ms must lie in [0, 1e6] (got {})", router.state_age_ms));
   }
   if (router.weights.empty()) return {};
   double sum = 0;
@@ -108,9 +109,10 @@ Status check_trace(const workload::Trace& trace, std::size_t classes) {
     }
     if (r.prompt_tokens < 1 || r.output_tokens < 1 || r.arrival < last ||
         r.arrival > kArrivalLast || !(r.acceptance >= 0 && r.acceptance <= 1)) {
-      return invalid(fmt::format("request {} has no tokens, an acceptance outside [0, 1] or "
-                                 "arrives out of order or after 60 days",
-                                 i));
+      return invalid(
+          fmt::format("request {} has no tokens, an acceptance outside [0, 1] or "
+                      "arrives out of order or after 60 days",
+                      i));
     }
     last = r.arrival;
   }

@@ -11,23 +11,23 @@ namespace arqon::sim {
 // Engine flags; an absent value means the engine's own default for that GPU.
 struct EngineSpec {
   std::string scheduler = "vllm-v1";
-  std::optional<std::int64_t> batch_size;             // running cap (max_num_seqs)
-  std::optional<std::int64_t> prefill_token_budget;   // max_num_batched_tokens
-  std::optional<std::int64_t> long_prefill_threshold; // 0 = off
-  std::optional<std::int64_t> queued_token_limit;     // admission: prompt tokens waiting; 0 = off
-  std::optional<std::int64_t> speculative_decoding_k; // 0 = off
-  std::optional<std::int64_t> max_tokens;             // cap on output; 0 = off
-  std::optional<double> max_wait_ms;                  // batch wait; 0 = off
+  std::optional<std::int64_t> batch_size;              // running cap (max_num_seqs)
+  std::optional<std::int64_t> prefill_token_budget;    // max_num_batched_tokens
+  std::optional<std::int64_t> long_prefill_threshold;  // 0 = off
+  std::optional<std::int64_t> queued_token_limit;      // admission: prompt tokens waiting; 0 = off
+  std::optional<std::int64_t> speculative_decoding_k;  // 0 = off
+  std::optional<std::int64_t> max_tokens;              // cap on output; 0 = off
+  std::optional<double> max_wait_ms;                   // batch wait; 0 = off
   std::optional<std::int64_t> block_size;
   std::optional<double> gpu_memory_utilization;
-  std::optional<std::int64_t> kv_cache_blocks;        // overrides the memory model
+  std::optional<std::int64_t> kv_cache_blocks;  // overrides the memory model
   bool async_scheduling = true;
 };
 
 struct PoolSpec {
   std::string name;
-  std::string model;            // "llama-3.1-8b", "llama-3.1-70b"
-  std::string gpu;              // "a100-sxm-80g", "h100-sxm-80g"
+  std::string model;  // "llama-3.1-8b", "llama-3.1-70b"
+  std::string gpu;    // "a100-sxm-80g", "h100-sxm-80g"
   int tp = 1;
   std::string dtype = "bf16";
   int replicas = 1;
@@ -45,8 +45,8 @@ struct RouterSpec {
 struct FleetSpec {
   std::vector<PoolSpec> pools;
   RouterSpec router;
-  bool noise = true;            // step-time noise and stalls; off = bit-exact closed forms
-  double restart_load_s = 60;   // load time a restart knob costs, after the drain
+  bool noise = true;           // step-time noise and stalls; off = bit-exact closed forms
+  double restart_load_s = 60;  // load time a restart knob costs, after the drain
 };
 
 }  // namespace arqon::sim

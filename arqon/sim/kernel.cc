@@ -37,8 +37,7 @@ Twin::Kernel::Kernel(TwinOptions options, RoutingPolicy policy, std::size_t repl
   if (!options_.fleet.router.weights.empty()) router_.set_weights(options_.fleet.router.weights);
   state_age_ = std::llround(options_.fleet.router.state_age_ms * static_cast<double>(kPsPerMs));
   for (const workload::Request& r : trace_) {
-    largest_request_ =
-        std::max(largest_request_, std::uint64_t{r.prompt_tokens} + r.output_tokens);
+    largest_request_ = std::max(largest_request_, std::uint64_t{r.prompt_tokens} + r.output_tokens);
   }
 }
 
@@ -80,13 +79,18 @@ Status Twin::Kernel::build_pool(std::size_t pool_index) {
   const EngineSettings settings = initial_settings(pool.engine, *gpu);
   if (Status s = check_settings(settings, pool.name); !s) return s;
   for (int i = 0; i < pool.replicas; ++i) {
-    Seat seat{.pool = pool_index, .name = fmt::format("{}/{}", pool.name, i), .model = model,
-              .gpu = gpu, .wanted = settings};
+    Seat seat{.pool = pool_index,
+              .name = fmt::format("{}/{}", pool.name, i),
+              .model = model,
+              .gpu = gpu,
+              .wanted = settings};
     Result<std::int64_t> blocks = blocks_for(seat, settings.boot);
     if (!blocks) return tl::unexpected<Error>(blocks.error());
     seat.wanted_blocks = *blocks;
     const std::size_t index = seats_.size();
-    ReplicaOptions options{.step_time = step_time, .settings = settings, .blocks = *blocks,
+    ReplicaOptions options{.step_time = step_time,
+                           .settings = settings,
+                           .blocks = *blocks,
                            .index = static_cast<int>(index),
                            .step_by_step = options_.step_by_step};
     if (options_.closed_loop_concurrency > 0) options.finished_slots = &finished_slots_;
@@ -162,14 +166,14 @@ void Twin::Kernel::fill_capabilities() {
 
 Result<Config> Twin::Kernel::apply(const Config& setting, serving::Scope scope) {
   if (scope.replica < serving::Scope::kAll || scope.replica >= capabilities_.replicas) {
-    return invalid(fmt::format("no replica {}; there are {}", scope.replica,
-                               capabilities_.replicas));
+    return invalid(
+        fmt::format("no replica {}; there are {}", scope.replica, capabilities_.replicas));
   }
   const bool one = scope.replica != serving::Scope::kAll;
   if (setting.size() != options_.knobs.slots() ||
       !std::all_of(setting.begin(), setting.end(), [](double v) { return std::isfinite(v); })) {
-    return invalid(fmt::format("a setting of this engine has {} finite values",
-                               options_.knobs.slots()));
+    return invalid(
+        fmt::format("a setting of this engine has {} finite values", options_.knobs.slots()));
   }
   Config accepted = options_.knobs.snap(setting);
   const Config present = read_config(false, scope.replica);
@@ -253,7 +257,7 @@ void Twin::Kernel::dispatch(std::size_t trace_index, Ps arrival, std::uint32_t s
   sequence.request_class = r.request_class;
   account_.route(sequence);
   if (!replica.refuses()) {
-    replica.enqueue(slab_.add(sequence));
+    replica.enqueue(slab_.add(sequence), at);
     return;
   }
   account_.reject(sequence, static_cast<int>(chosen));
@@ -269,6 +273,8 @@ void Twin::Kernel::run_slice(Ps target) {
       if (arrival + kFrontEnd > target) break;
       dispatch(next_, arrival, 0);
     }
+    // The router looks on its own grid, whether or not somebody sends or watches then.
+    if (router_.needs_loads() && state_age_ > 0) refresh_loads(target);
     advance_all(target);
     account_.arrive_until(target);
   }
@@ -293,6 +299,7 @@ void Twin::Kernel::run_closed(Ps target) {
       sent_.pop();
       dispatch(sent.trace_index, sent.at, sent.slot);
     }
+    if (router_.needs_loads() && state_age_ > 0) refresh_loads(end);
     advance_all(end);
     collect_finished();
     now_ = end;
@@ -328,16 +335,15 @@ void Twin::Kernel::drain() {
 // ---- restarts ------------------------------------------------------------------------------
 
 bool Twin::Kernel::restart_wanted() const {
-  return std::any_of(seats_.begin(), seats_.end(), [](const Seat& seat) {
-    return !(seat.replica->boot() == seat.wanted.boot);
-  });
+  return std::any_of(seats_.begin(), seats_.end(),
+                     [](const Seat& seat) { return !(seat.replica->boot() == seat.wanted.boot); });
 }
 
 // One replica at a time: off the router, what runs ends, its queue goes elsewhere, load, back on.
 void Twin::Kernel::roll_restarts() {
   if (restart_ == Restart::kDraining && seats_[restarting_].replica->empty()) {
-    loaded_at_ = now_ + std::llround(options_.fleet.restart_load_s *
-                                     static_cast<double>(kPsPerSecond));
+    loaded_at_ =
+        now_ + std::llround(options_.fleet.restart_load_s * static_cast<double>(kPsPerSecond));
     restart_ = Restart::kLoading;
   }
   if (restart_ == Restart::kLoading && now_ >= loaded_at_) {
@@ -354,12 +360,13 @@ void Twin::Kernel::roll_restarts() {
   restarting_ = static_cast<std::size_t>(first - seats_.begin());
   restart_ = Restart::kDraining;
   first->replica->hold(true);
-  if (seats_.size() == 1) return;   // nowhere else to go: the queue waits
+  if (seats_.size() == 1) return;  // nowhere else to go: the queue waits
   router_.set_available(restarting_, false);
   for (const SequenceId id : first->replica->take_queue()) {
     const std::size_t chosen = choose(now_);
     slab_[id].replica = static_cast<std::uint16_t>(chosen);
-    seats_[chosen].replica->enqueue(id);
+    account_.route(slab_[id]);
+    seats_[chosen].replica->enqueue(id, now_);
   }
 }
 
@@ -380,8 +387,8 @@ serving::Observation Twin::Kernel::observe(serving::Scope scope) {
   }
   out.at = TimePoint(Duration(now_ / 1000));
   out.kv_use = one ? kv_use : kv_use / static_cast<double>(seats_.size());
-  out.classes = one ? account_.counters(static_cast<std::size_t>(scope.replica))
-                    : account_.counters();
+  out.classes =
+      one ? account_.counters(static_cast<std::size_t>(scope.replica)) : account_.counters();
   paid_gpu_s(&out.paid_dollars);
   out.effective = read_config(true, scope.replica);
   return out;
@@ -427,7 +434,8 @@ Totals Twin::Kernel::totals() const {
     for (std::size_t i = 0; i < s.batch.size(); ++i) sum.batch[i] += s.batch[i];
     busy += seconds(s.busy);
     if (now_ > 0) {
-      out.kv_use_mean += static_cast<double>(s.context_time) / (capacity * static_cast<double>(now_));
+      out.kv_use_mean +=
+          static_cast<double>(s.context_time) / (capacity * static_cast<double>(now_));
     }
     out.kv_use_max =
         std::max(out.kv_use_max, std::min(1.0, static_cast<double>(s.context_max) / capacity));

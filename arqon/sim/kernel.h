@@ -34,7 +34,7 @@ class Twin::Kernel {
   // What a replica is and what it should become.
   struct Seat {
     std::size_t pool = 0;
-    std::string name;                 // "pool/N"
+    std::string name;  // "pool/N"
     const ModelData* model = nullptr;
     const GpuData* gpu = nullptr;
     EngineSettings wanted;
@@ -81,10 +81,10 @@ class Twin::Kernel {
   std::vector<Seat> seats_;
   Router router_;
   Ps state_age_ = 0;
-  Ps loads_at_ = -1;                 // when the router last looked
+  Ps loads_at_ = -1;  // when the router last looked
 
   Ps now_ = 0;
-  std::size_t next_ = 0;             // next request of the trace to send
+  std::size_t next_ = 0;               // next request of the trace to send
   std::uint64_t largest_request_ = 1;  // tokens
   Restart restart_ = Restart::kNone;
   std::size_t restarting_ = 0;

@@ -14,8 +14,8 @@ std::int64_t kv_blocks(const ModelData& m, const GpuData& gpu, const KvMemoryOpt
   const double weights =
       (m.layers * m.layer_weights() * weight_bytes + 2 * m.embedding_weights()) / options.tp;
   const double heads = std::max(m.kv_heads / options.tp, 1.0);
-  const double block_bytes = 2 * m.layers * heads * m.head_dim * 2 *
-                             static_cast<double>(options.block_size);
+  const double block_bytes =
+      2 * m.layers * heads * m.head_dim * 2 * static_cast<double>(options.block_size);
   const double left = options.gpu_memory_utilization * gpu.memory_bytes - weights - kOtherBytes;
   return left <= 0 ? 0 : static_cast<std::int64_t>(std::floor(left / block_bytes));
 }

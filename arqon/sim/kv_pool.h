@@ -12,7 +12,7 @@ struct KvMemoryOptions {
   int tp = 1;
   std::string_view dtype = "bf16";
   double gpu_memory_utilization = 0.92;
-  std::int64_t block_size = 16;   // tokens
+  std::int64_t block_size = 16;  // tokens
 };
 
 // Blocks that fit beside the weights and 5.0 GB of activations, graphs and communication buffers;

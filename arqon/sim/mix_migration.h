@@ -19,14 +19,25 @@ inline TwinOptions mix_migration(std::uint64_t seed, double seconds) {
   options.fleet.router.state_age_ms = 250;
   options.classes = {
       {.name = "chat", .ttft_ms = 300, .ttft_ms_per_prompt_token = 0.1, .tpot_ms = 50},
-      {.name = "code", .ttft_ms = 500, .ttft_ms_per_prompt_token = 0.2, .tpot_ms = 30,
+      {.name = "code",
+       .ttft_ms = 500,
+       .ttft_ms_per_prompt_token = 0.2,
+       .tpot_ms = 30,
        .max_gap_ms = 200}};
-  options.knobs = Space({Parameter{.name = "main.prefill_token_budget", .type = ParamType::kInt,
-                                   .scale = Scale::kLog, .min = 256, .max = 8192, .step = 64},
-                         Parameter{.name = "main.batch_size", .type = ParamType::kInt,
-                                   .scale = Scale::kLog, .min = 8, .max = 1024},
-                         Parameter{.name = "main.speculative_decoding_k",
-                                   .type = ParamType::kInt, .min = 0, .max = 5}});
+  options.knobs = Space(
+      {Parameter{.name = "main.prefill_token_budget",
+                 .type = ParamType::kInt,
+                 .scale = Scale::kLog,
+                 .min = 256,
+                 .max = 8192,
+                 .step = 64},
+       Parameter{.name = "main.batch_size",
+                 .type = ParamType::kInt,
+                 .scale = Scale::kLog,
+                 .min = 8,
+                 .max = 1024},
+       Parameter{
+           .name = "main.speculative_decoding_k", .type = ParamType::kInt, .min = 0, .max = 5}});
   options.seed = seed;
   workload::Spec spec;
   spec.source = workload::GeneratorSource{.name = "azure-conv", .rate_per_s = 44};

@@ -14,22 +14,49 @@ constexpr std::array<ModelData, 3> kModels = {{
 constexpr double kGib = 1073741824.0;
 
 constexpr std::array<GpuData, 2> kGpus = {{
-    {.name = "a100-sxm-80g", .memory_bytes = 80 * kGib, .bandwidth = 2.039e12,
-     .matmul_rate = 312e12, .linear_memory = 0.825, .linear_compute = 0.728, .linear_power = 1.42,
-     .launch = 5.9e-6, .elementwise_launch = 8e-6, .elementwise = 0.62, .decode_launch = 17e-6,
-     .decode = 0.70, .prefill_launch = 11e-6, .prefill = 0.60,
-     .reduce_latency = {4.9e-6, 5.2e-6, 5.8e-6}, .reduce_bandwidth = {180e9, 134e9, 116e9},
-     .fp8_speedup = 1, .fp8_launch = 0, .batch_size = 256, .prefill_token_budget = 2048},
-    {.name = "h100-sxm-80g", .memory_bytes = 80 * kGib, .bandwidth = 3.35e12,
-     .matmul_rate = 989e12, .linear_memory = 0.948, .linear_compute = 0.731, .linear_power = 1.28,
-     .launch = 5.2e-6, .elementwise_launch = 7e-6, .elementwise = 0.69, .decode_launch = 11e-6,
-     .decode = 0.85, .prefill_launch = 12.5e-6, .prefill = 0.66,
-     .reduce_latency = {4.3e-6, 4.6e-6, 4.8e-6}, .reduce_bandwidth = {280e9, 215e9, 230e9},
-     .fp8_speedup = 1.2, .fp8_launch = 4.5e-6, .batch_size = 1024, .prefill_token_budget = 8192},
+    {.name = "a100-sxm-80g",
+     .memory_bytes = 80 * kGib,
+     .bandwidth = 2.039e12,
+     .matmul_rate = 312e12,
+     .linear_memory = 0.825,
+     .linear_compute = 0.728,
+     .linear_power = 1.42,
+     .launch = 5.9e-6,
+     .elementwise_launch = 8e-6,
+     .elementwise = 0.62,
+     .decode_launch = 17e-6,
+     .decode = 0.70,
+     .prefill_launch = 11e-6,
+     .prefill = 0.60,
+     .reduce_latency = {4.9e-6, 5.2e-6, 5.8e-6},
+     .reduce_bandwidth = {180e9, 134e9, 116e9},
+     .fp8_speedup = 1,
+     .fp8_launch = 0,
+     .batch_size = 256,
+     .prefill_token_budget = 2048},
+    {.name = "h100-sxm-80g",
+     .memory_bytes = 80 * kGib,
+     .bandwidth = 3.35e12,
+     .matmul_rate = 989e12,
+     .linear_memory = 0.948,
+     .linear_compute = 0.731,
+     .linear_power = 1.28,
+     .launch = 5.2e-6,
+     .elementwise_launch = 7e-6,
+     .elementwise = 0.69,
+     .decode_launch = 11e-6,
+     .decode = 0.85,
+     .prefill_launch = 12.5e-6,
+     .prefill = 0.66,
+     .reduce_latency = {4.3e-6, 4.6e-6, 4.8e-6},
+     .reduce_bandwidth = {280e9, 215e9, 230e9},
+     .fp8_speedup = 1.2,
+     .fp8_launch = 4.5e-6,
+     .batch_size = 1024,
+     .prefill_token_budget = 8192},
 }};
 
-constexpr std::array<double, 10> kKnotTokens = {1,   32,   64,   128,  256,
-                                                512, 1024, 2048, 4096, 8192};
+constexpr std::array<double, 10> kKnotTokens = {1, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192};
 
 // Measured totals in ms. A100 and H100 70B bf16: Vidur linear tables (70B through Llama-2-70B
 // shapes, H100 at 8192 tokens extrapolated). H100 8B and fp8: AIConfigurator, vLLM 0.24.
@@ -65,16 +92,14 @@ auto* find_named(const Table& table, std::string_view name) {
 }
 
 // Power-mean of the memory-bound and the compute-bound time of each layer, plus four launches.
-double closed_form_ms(const ModelData& model, const GpuData& gpu, int tp, bool fp8,
-                      double tokens) {
+double closed_form_ms(const ModelData& model, const GpuData& gpu, int tp, bool fp8, double tokens) {
   const double weights = model.layer_weights() / tp;
   const double rate = gpu.matmul_rate * (fp8 ? gpu.fp8_speedup : 1);
   const double memory = (fp8 ? 1 : 2) * weights / (gpu.bandwidth * gpu.linear_memory);
   const double compute = 2 * weights * tokens / (rate * gpu.linear_compute);
   const double p = gpu.linear_power;
   const double launch = gpu.launch + (fp8 ? gpu.fp8_launch : 0);
-  const double layer =
-      4 * launch + std::pow(std::pow(memory, p) + std::pow(compute, p), 1 / p);
+  const double layer = 4 * launch + std::pow(std::pow(memory, p) + std::pow(compute, p), 1 / p);
   return 1e3 * model.layers * layer;
 }
 

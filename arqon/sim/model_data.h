@@ -29,15 +29,15 @@ struct ModelData {
 struct GpuData {
   std::string_view name;
   double memory_bytes;
-  double bandwidth, matmul_rate;                              // beta, Phi (bf16)
-  double linear_memory, linear_compute, linear_power, launch; // e_m, e_c, p, tk
-  double elementwise_launch, elementwise;                     // te, e_e
-  double decode_launch, decode;                               // td, e_kv
-  double prefill_launch, prefill;                             // tp, e_p
-  std::array<double, 3> reduce_latency;                       // a_t for TP 2, 4, 8
-  std::array<double, 3> reduce_bandwidth;                     // B_t for TP 2, 4, 8
-  double fp8_speedup;    // matmul rate of fp8 over bf16
-  double fp8_launch;     // quantising the activations of one linear operator, s; from the fp8 knots
+  double bandwidth, matmul_rate;                               // beta, Phi (bf16)
+  double linear_memory, linear_compute, linear_power, launch;  // e_m, e_c, p, tk
+  double elementwise_launch, elementwise;                      // te, e_e
+  double decode_launch, decode;                                // td, e_kv
+  double prefill_launch, prefill;                              // tp, e_p
+  std::array<double, 3> reduce_latency;                        // a_t for TP 2, 4, 8
+  std::array<double, 3> reduce_bandwidth;                      // B_t for TP 2, 4, 8
+  double fp8_speedup;                                          // matmul rate of fp8 over bf16
+  double fp8_launch;  // quantising the activations of one linear operator, s; from the fp8 knots
   // Engine defaults of vLLM 0.3x on this GPU.
   int batch_size, prefill_token_budget;
 };

@@ -33,8 +33,8 @@ void Noise::advance(Ps t) {
 }
 
 void Noise::draw_stall() {
-  stall_at_ += std::llround(stalls_.exponential() / kStallsPerSecond *
-                            static_cast<double>(kPsPerSecond));
+  stall_at_ +=
+      std::llround(stalls_.exponential() / kStallsPerSecond * static_cast<double>(kPsPerSecond));
   stall_length_ =
       std::llround(stalls_.uniform(kStallMsMin, kStallMsMax) * static_cast<double>(kPsPerMs));
 }

@@ -20,7 +20,9 @@ class Noise {
     if (t >= cell_end_) advance(t);
   }
   // value * factor of the present cell.
-  std::int64_t scale(std::int64_t value) const { return (value * factor_ + kHalf) >> kFractionBits; }
+  std::int64_t scale(std::int64_t value) const {
+    return (value * factor_ + kHalf) >> kFractionBits;
+  }
   // End of the present cell; the factor holds for every step that starts before it.
   Ps cell_end() const { return cell_end_; }
   // When the next stall hits.
@@ -39,7 +41,7 @@ class Noise {
 
   Rng cells_, stalls_;
   bool enabled_;
-  double level_ = 0;                                     // ln of the factor
+  double level_ = 0;  // ln of the factor
   std::int64_t factor_ = std::int64_t{1} << kFractionBits;
   Ps cell_end_ = 0;
   Ps stall_at_ = 0;

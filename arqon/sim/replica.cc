@@ -52,8 +52,8 @@ void Replica::advance_to(Ps t) {
   }
 }
 
-void Replica::enqueue(SequenceId id) {
-  if (waiting_.empty()) waiting_since_ = now_;
+void Replica::enqueue(SequenceId id, Ps t) {
+  if (waiting_.empty()) waiting_since_ = t;
   waiting_.push_back(id);
   queued_tokens_ += std::int64_t{slab_[id].prefill_target} - std::int64_t{slab_[id].prefilled};
 }
@@ -124,8 +124,7 @@ bool Replica::start(Ps horizon) {
 bool Replica::hold_for_batch(Ps horizon) {
   if (live_.max_wait_ms <= 0) return false;
   if (static_cast<std::int64_t>(waiting_.size()) >= live_.batch_size) return false;
-  const Ps until =
-      waiting_since_ + std::llround(live_.max_wait_ms * static_cast<double>(kPsPerMs));
+  const Ps until = waiting_since_ + std::llround(live_.max_wait_ms * static_cast<double>(kPsPerMs));
   if (now_ >= until) return false;
   now_ = std::min(horizon, until);
   woken_ = true;
@@ -143,23 +142,21 @@ bool Replica::fits(std::int64_t blocks) const {
 }
 
 std::int64_t Replica::budget_left() const {
-  std::int64_t left = live_.prefill_token_budget -
-                      static_cast<std::int64_t>(decoding_.size()) * (speculation_ + 1);
+  std::int64_t left =
+      live_.prefill_token_budget - static_cast<std::int64_t>(decoding_.size()) * (speculation_ + 1);
   for (const Chunk& chunk : chunks_) left -= chunk.tokens;
   return left;
 }
 
 std::int64_t Replica::chunk_tokens(const Sequence& sequence, std::int64_t budget) const {
-  std::int64_t tokens =
-      std::int64_t{sequence.prefill_target} - std::int64_t{sequence.prefilled};
+  std::int64_t tokens = std::int64_t{sequence.prefill_target} - std::int64_t{sequence.prefilled};
   if (live_.long_prefill_threshold > 0) tokens = std::min(tokens, live_.long_prefill_threshold);
   return std::min(tokens, budget);
 }
 
 void Replica::add_chunk(SequenceId id, std::int64_t tokens) {
   const std::int64_t held = slab_[id].prefilled;
-  chunk_blocks_ +=
-      blocks_of(held + tokens, boot_.block_size) - blocks_of(held, boot_.block_size);
+  chunk_blocks_ += blocks_of(held + tokens, boot_.block_size) - blocks_of(held, boot_.block_size);
   chunks_.push_back({id, static_cast<std::uint32_t>(tokens)});
 }
 
@@ -174,7 +171,7 @@ void Replica::schedule_partial() {
         blocks_of(held + tokens, boot_.block_size) - blocks_of(held, boot_.block_size);
     while (!fits(more)) {
       evict_last();
-      if (i >= partial_.size()) return;   // it was this one
+      if (i >= partial_.size()) return;  // it was this one
     }
     add_chunk(id, tokens);
   }
@@ -201,10 +198,9 @@ void Replica::evict_last() {
   ARQON_ASSERT(!empty());
   evicted_ = true;
   ++stats_.preemptions;
-  const auto last =
-      std::max_element(decoding_.begin(), decoding_.end(), [](const Decoding& a, const Decoding& b) {
-        return a.admission < b.admission;
-      });
+  const auto last = std::max_element(
+      decoding_.begin(), decoding_.end(),
+      [](const Decoding& a, const Decoding& b) { return a.admission < b.admission; });
   if (last == decoding_.end() ||
       (!partial_.empty() && slab_[partial_.back()].admission > last->admission)) {
     const SequenceId id = partial_.back();
@@ -290,9 +286,8 @@ std::int64_t Replica::blocks_used() const { return decode_blocks_exact() + parti
 
 std::int64_t Replica::steps_until_full() const {
   const auto n = static_cast<std::int64_t>(decoding_.size());
-  const std::int64_t room =
-      (blocks_ - partial_blocks() + 1) * boot_.block_size * kContextUnit - 1 -
-      n * (speculation_ + boot_.block_size) * kContextUnit - context_;
+  const std::int64_t room = (blocks_ - partial_blocks() + 1) * boot_.block_size * kContextUnit - 1 -
+                            n * (speculation_ + boot_.block_size) * kContextUnit - context_;
   return room < 0 ? 1 : room / context_rate_ + 1;
 }
 
@@ -319,8 +314,8 @@ Ps Replica::decode_base() {
   const std::size_t n = decoding_.size();
   if (n >= decode_base_.size()) decode_base_.resize(n + 1);
   if (decode_base_[n] == 0) {
-    decode_base_[n] = step_time_->base(
-        {.decodes = static_cast<std::int64_t>(n), .speculation = speculation_});
+    decode_base_[n] =
+        step_time_->base({.decodes = static_cast<std::int64_t>(n), .speculation = speculation_});
   }
   return decode_base_[n];
 }
@@ -333,15 +328,13 @@ void Replica::start_run(Ps horizon) {
   if (noise_.stall_at() <= now_) {
     first += noise_.take_stall();
   } else if (!step_by_step_ && !evicted_) {
-    steps = run_length(first, growth,
-                       std::min({horizon, noise_.cell_end(), noise_.stall_at()}));
+    steps = run_length(first, growth, std::min({horizon, noise_.cell_end(), noise_.stall_at()}));
   }
   count_run(first, growth, steps, steps * first + growth * (steps * (steps - 1) / 2));
 }
 
 std::int64_t Replica::run_length(Ps first, Ps growth, Ps horizon) const {
-  const std::int64_t most =
-      std::min(decoding_.front().finish_step - step_, steps_until_full());
+  const std::int64_t most = std::min(decoding_.front().finish_step - step_, steps_until_full());
   const auto started_by = [&](std::int64_t k) {
     return now_ + k * first + growth * (k * (k - 1) / 2);
   };

@@ -34,12 +34,12 @@ struct ReplicaStats {
   std::uint64_t steps = 0;
   std::uint64_t preemptions = 0;
   std::uint64_t recomputed_tokens = 0;
-  std::uint64_t decode_steps = 0;        // sequences times steps
-  std::uint64_t decode_units = 0;        // tokens from them, in kContextUnit-ths
-  std::array<std::uint64_t, 32> batch{}; // steps by floor(log2(running))
+  std::uint64_t decode_steps = 0;         // sequences times steps
+  std::uint64_t decode_units = 0;         // tokens from them, in kContextUnit-ths
+  std::array<std::uint64_t, 32> batch{};  // steps by floor(log2(running))
   Ps busy = 0;
-  Wide context_time = 0;                 // integral of context held, kContextUnit-ths x ps
-  std::int64_t context_max = 0;          // kContextUnit-ths
+  Wide context_time = 0;         // integral of context held, kContextUnit-ths x ps
+  std::int64_t context_max = 0;  // kContextUnit-ths
 };
 
 // A slot of a closed loop whose request has ended.
@@ -49,10 +49,10 @@ struct FinishedSlot {
 };
 
 struct ReplicaOptions {
-  std::shared_ptr<const StepTime> step_time;   // shared by the replicas of a pool
+  std::shared_ptr<const StepTime> step_time;  // shared by the replicas of a pool
   EngineSettings settings;
   std::int64_t blocks = 0;
-  int index = 0;                     // fleet-wide
+  int index = 0;  // fleet-wide
   bool step_by_step = false;
   std::vector<FinishedSlot>* finished_slots = nullptr;  // closed loop: filled at finish
 };
@@ -64,8 +64,8 @@ class Replica {
 
   // Runs every step that starts before `t` and settles every one that ends by `t`.
   void advance_to(Ps t);
-  // Puts a request at the end of the queue; `t` as last advanced to.
-  void enqueue(SequenceId id);
+  // Puts a request at the end of the queue at `t`, the time last advanced to.
+  void enqueue(SequenceId id, Ps t);
   // True when the engine's own admission refuses more: prompt tokens not yet computed, of queued
   // and half-prefilled requests, exceed the limit.
   bool refuses() const;
@@ -110,9 +110,9 @@ class Replica {
     std::uint32_t tokens;
   };
   struct Pending {
-    std::int64_t steps = 0;     // 0 = idle
+    std::int64_t steps = 0;  // 0 = idle
     Ps end = 0;
-    Ps last_duration = 0;       // longest and last of the run
+    Ps last_duration = 0;  // longest and last of the run
   };
   // Order of the heap: first to finish on top.
   struct Later {
@@ -170,27 +170,27 @@ class Replica {
   LiveSettings live_;
   BootSettings boot_;
   std::int64_t blocks_;
-  std::int64_t speculation_;          // k in force
+  std::int64_t speculation_;  // k in force
   bool held_ = false;
 
   Ps now_ = 0;
-  std::int64_t step_ = 0;             // steps settled
-  std::int64_t context_ = 0;          // of all decoding sequences, kContextUnit-ths
-  std::int64_t context_rate_ = 0;     // its growth per step
-  std::vector<Decoding> decoding_;    // heap by Later
-  std::vector<SequenceId> partial_;   // prefills under way, in order of admission
-  std::vector<Chunk> chunks_;         // of the step under way
+  std::int64_t step_ = 0;            // steps settled
+  std::int64_t context_ = 0;         // of all decoding sequences, kContextUnit-ths
+  std::int64_t context_rate_ = 0;    // its growth per step
+  std::vector<Decoding> decoding_;   // heap by Later
+  std::vector<SequenceId> partial_;  // prefills under way, in order of admission
+  std::vector<Chunk> chunks_;        // of the step under way
   std::deque<SequenceId> waiting_;
-  std::int64_t queued_tokens_ = 0;    // prompt tokens waiting and half done
-  std::int64_t partial_tokens_ = 0;   // tokens held by partial_
+  std::int64_t queued_tokens_ = 0;   // prompt tokens waiting and half done
+  std::int64_t partial_tokens_ = 0;  // tokens held by partial_
   std::uint32_t admissions_ = 0;
-  bool evicted_ = false;              // in the step being scheduled
-  std::int64_t chunk_blocks_ = 0;     // taken by chunks_ on top of what partial_ held
-  Ps waiting_since_ = 0;              // when an empty replica got its first request
-  bool woken_ = false;                // idle until now: stalls of the idle time are skipped
+  bool evicted_ = false;           // in the step being scheduled
+  std::int64_t chunk_blocks_ = 0;  // taken by chunks_ on top of what partial_ held
+  Ps waiting_since_ = 0;           // when the queue was last empty
+  bool woken_ = false;             // idle until now: stalls of the idle time are skipped
   Pending pending_;
   GapStack gaps_;
-  std::vector<Ps> decode_base_;       // memo by decoding sequences; 0 = unknown
+  std::vector<Ps> decode_base_;  // memo by decoding sequences; 0 = unknown
   ReplicaStats stats_;
 };
 

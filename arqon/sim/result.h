@@ -24,9 +24,9 @@ struct ClassResult {
 
 struct Totals {
   std::vector<ClassResult> classes;
-  serving::Ledger ledger;               // sum over classes
-  double attainment = 1;                // good / arrived over all classes
-  double worst_5_min_attainment = 1;    // by arrival time, 5-minute bins with >= 100 arrivals
+  serving::Ledger ledger;             // sum over classes
+  double attainment = 1;              // good / arrived over all classes
+  double worst_5_min_attainment = 1;  // by arrival time, 5-minute bins with >= 100 arrivals
   std::uint64_t good_tokens = 0;
   double paid_gpu_s = 0;
   double paid_dollars = 0;
@@ -34,11 +34,11 @@ struct Totals {
   Quantiles ttft_ms, tpot_ms, max_gap_ms, e2e_ms;  // all classes
   double output_tokens_per_s = 0;
   double input_tokens_per_s = 0;
-  double busy_fraction = 0;             // reported, never optimised
+  double busy_fraction = 0;  // reported, never optimised
   double kv_use_mean = 0, kv_use_max = 0;
   std::uint64_t preemptions = 0;
   std::uint64_t recomputed_tokens = 0;
-  double tokens_per_step = 0;           // mean accepted tokens per decode step and sequence
+  double tokens_per_step = 0;                  // mean accepted tokens per decode step and sequence
   std::vector<std::uint64_t> batch_histogram;  // steps by floor(log2(running sequences))
   std::uint64_t steps = 0;
   double simulated_s = 0;

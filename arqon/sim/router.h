@@ -46,11 +46,11 @@ class Router {
   Rng rng_;
   std::vector<double> weights_;
   std::vector<double> loads_;
-  std::vector<double> credit_;     // smooth weighted round robin
+  std::vector<double> credit_;  // smooth weighted round robin
   std::vector<bool> available_;
   std::optional<std::size_t> capped_;
-  double allowance_ = 0;           // requests the capped replica may take
-  std::size_t next_ = 0;           // where ties and turns begin
+  double allowance_ = 0;  // requests the capped replica may take
+  std::size_t next_ = 0;  // where ties and turns begin
 };
 
 }  // namespace arqon::sim

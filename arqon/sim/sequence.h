@@ -14,26 +14,26 @@ using SequenceId = std::uint32_t;
 // Decoding sequences are updated lazily: their context is a linear function of the replica's step
 // number since `base_step`.
 struct Sequence {
-  Ps arrival = 0;                  // intended
-  Ps first_token = 0;              // 0 = none yet
-  Ps last_token = 0;               // before a preemption; 0 = never preempted since
-  Ps gap = 0;                      // largest pause up to gap_step
-  std::int64_t gap_step = 0;       // pauses after this step are in the replica's GapStack
+  Ps arrival = 0;             // intended
+  Ps first_token = 0;         // 0 = none yet
+  Ps last_token = 0;          // before a preemption; 0 = never preempted since
+  Ps gap = 0;                 // largest pause up to gap_step
+  std::int64_t gap_step = 0;  // pauses after this step are in the replica's GapStack
   std::int64_t base_step = 0;
-  std::int64_t base_context = 0;   // prompt + output at base_step, in kContextUnit-ths
+  std::int64_t base_context = 0;  // prompt + output at base_step, in kContextUnit-ths
   std::uint32_t trace_index = 0;
-  std::uint32_t prompt = 0;        // tokens
-  std::uint32_t output = 0;        // tokens it will be allowed
-  std::uint32_t prefilled = 0;     // tokens computed of prefill_target
+  std::uint32_t prompt = 0;     // tokens
+  std::uint32_t output = 0;     // tokens it will be allowed
+  std::uint32_t prefilled = 0;  // tokens computed of prefill_target
   std::uint32_t prefill_target = 0;
-  std::uint32_t rate = 0;          // kContextUnit-ths per decode step
-  std::uint32_t admission = 0;     // order of admission at its replica
-  std::uint32_t slot = 0;          // closed loop: which slot sent it
+  std::uint32_t rate = 0;       // kContextUnit-ths per decode step
+  std::uint32_t admission = 0;  // order of admission at its replica
+  std::uint32_t slot = 0;       // closed loop: which slot sent it
   float acceptance = 0;
   std::uint16_t request_class = 0;
-  std::uint16_t replica = 0;       // fleet-wide index of the one that serves it
+  std::uint16_t replica = 0;  // fleet-wide index of the one that serves it
   serving::Limit broke = serving::Limit::kNone;
-  bool cut = false;                // output was shortened by max_tokens
+  bool cut = false;  // output was shortened by max_tokens
 };
 
 // Ids stay valid until freed; references only until the next add. One thread.

@@ -56,8 +56,9 @@ std::string known_addresses(const FleetSpec& fleet) {
   for (const EngineKnob& knob : kKnobs) {
     names += (names.empty() ? "" : ", ") + std::string(knob.name);
   }
-  return fmt::format("known: router.weights and POOL.KNOB or POOL/N.KNOB with pools {} and knobs {}",
-                     pools, names);
+  return fmt::format(
+      "known: router.weights and POOL.KNOB or POOL/N.KNOB with pools {} and knobs {}", pools,
+      names);
 }
 
 tl::unexpected<Error> unknown(std::string_view address, const FleetSpec& fleet) {
@@ -72,8 +73,8 @@ Result<KnobBinding> bind_weights(const Parameter& parameter, std::size_t replica
                             "replica ({} in this fleet)",
                             replicas));
   }
-  return KnobBinding{.knob = nullptr, .first_replica = 0, .replicas = replicas,
-                     .slots = parameter.slots()};
+  return KnobBinding{
+      .knob = nullptr, .first_replica = 0, .replicas = replicas, .slots = parameter.slots()};
 }
 
 Result<KnobBinding> bind_knob(const Parameter& parameter, const FleetSpec& fleet) {
@@ -103,8 +104,7 @@ Result<KnobBinding> bind_knob(const Parameter& parameter, const FleetSpec& fleet
     }
     const std::string_view number = scope.substr(slash + 1);
     std::size_t index = 0;
-    const auto [end, error] =
-        std::from_chars(number.data(), number.data() + number.size(), index);
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), index);
     if (error != std::errc{} || end != number.data() + number.size() || index >= count) {
       return fail(ErrorCode::kInvalidConfig,
                   fmt::format("knob \"{}\": replica must be 0 to {}", address, count - 1));

@@ -30,7 +30,7 @@ struct LiveSettings {
 struct BootSettings {
   std::int64_t block_size = 16;
   double gpu_memory_utilization = 0.92;
-  std::int64_t kv_cache_blocks = 0;   // 0 = from the memory model
+  std::int64_t kv_cache_blocks = 0;  // 0 = from the memory model
   bool operator==(const BootSettings&) const = default;
 };
 
@@ -55,10 +55,10 @@ std::span<const EngineKnob> engine_knobs();
 
 // A knob of the space bound to the replicas it moves.
 struct KnobBinding {
-  const EngineKnob* knob = nullptr;       // null: router weights
-  std::size_t first_replica = 0;          // fleet-wide index
+  const EngineKnob* knob = nullptr;  // null: router weights
+  std::size_t first_replica = 0;     // fleet-wide index
   std::size_t replicas = 0;
-  std::size_t offset = 0;                 // first slot in a Config
+  std::size_t offset = 0;  // first slot in a Config
   std::size_t slots = 1;
 
   bool covers(int replica) const {

@@ -40,8 +40,7 @@ StepTime::StepTime(const ModelData& m, const GpuData& gpu, const StepTimeOptions
   ps_per_context_unit_ =
       std::llround(context_s * static_cast<double>(kPsPerSecond) / double{kContextUnit});
   prefill_ = m.layers * gpu.prefill_launch;
-  prefill_per_token_ =
-      m.layers * 4 * (m.query_heads + m.kv_heads) * m.head_dim / (0.4 * beta * t);
+  prefill_per_token_ = m.layers * 4 * (m.query_heads + m.kv_heads) * m.head_dim / (0.4 * beta * t);
   prefill_per_attention_ = m.layers * 4 * heads * m.head_dim / (phi * gpu.prefill);
   if (options.tp > 1) {
     reduce_latency_ = gpu.reduce_latency[reduce_index(options.tp)];

@@ -28,12 +28,12 @@ struct StepTimeOptions {
 
 // What one step works on, apart from the total decode context.
 struct StepShape {
-  std::int64_t decodes = 0;          // sequences that decode
-  std::int64_t speculation = 0;      // draft tokens per decoding sequence
-  std::int64_t chunks = 0;           // prefill chunks
-  std::int64_t chunk_tokens = 0;     // new tokens in them
-  double chunk_attention = 0;        // sum of n * (cached + n / 2)
-  std::int64_t chunks_completed = 0; // chunks that end their prompt and sample a token
+  std::int64_t decodes = 0;           // sequences that decode
+  std::int64_t speculation = 0;       // draft tokens per decoding sequence
+  std::int64_t chunks = 0;            // prefill chunks
+  std::int64_t chunk_tokens = 0;      // new tokens in them
+  double chunk_attention = 0;         // sum of n * (cached + n / 2)
+  std::int64_t chunks_completed = 0;  // chunks that end their prompt and sample a token
 };
 
 // Immutable; safe to share.
@@ -58,7 +58,7 @@ class StepTime {
   double elementwise_ = 0, elementwise_per_token_ = 0;
   double decode_ = 0, decode_per_sequence_ = 0;
   double prefill_ = 0, prefill_per_token_ = 0, prefill_per_attention_ = 0;
-  double reduce_latency_ = 0, reduce_bandwidth_ = 0;   // bandwidth 0: one GPU
+  double reduce_latency_ = 0, reduce_bandwidth_ = 0;  // bandwidth 0: one GPU
   double head_memory_ = 0, head_per_output_ = 0;
   double host_ = 0, host_per_sequence_ = 0;
   double draft_base_ = 0, draft_per_k_ = 0;

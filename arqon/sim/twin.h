@@ -20,17 +20,17 @@ constexpr int kTwinSemantics = 1;
 struct TwinOptions {
   FleetSpec fleet;
   std::vector<serving::Slo> classes;
-  Space knobs{{}};                     // addresses pool.knob or pool/N.knob; unknown ones fail create
-  std::shared_ptr<const workload::Trace> trace;   // shared, never changed
+  Space knobs{{}};  // addresses pool.knob or pool/N.knob; unknown ones fail create
+  std::shared_ptr<const workload::Trace> trace;  // shared, never changed
   // Draft cost of a speculative step in ms: base + per_k * k.
   double draft_ms_base = 0.3;
   double draft_ms_per_k = 0.6;
-  std::uint64_t seed = 0;              // noise streams
-  bool record_requests = false;        // keep one row per request (simulate --requests)
+  std::uint64_t seed = 0;        // noise streams
+  bool record_requests = false;  // keep one row per request (simulate --requests)
   // > 0: arrival times of the trace are ignored; so many slots each send the next request of the
   // trace when their last one ends (see workload::closed_loop_concurrency).
   int closed_loop_concurrency = 0;
-  bool step_by_step = false;           // never run several steps at once; same results, for tests
+  bool step_by_step = false;  // never run several steps at once; same results, for tests
 };
 
 // One row of `simulate --requests`.
@@ -47,7 +47,8 @@ struct RequestRow {
 // the trace, so many twins may run in parallel threads.
 class Twin final : public serving::Engine, public Clock {
  public:
-  // kInvalidConfig names an unknown model, gpu, policy, knob or a setting that cannot hold one request.
+  // kInvalidConfig names an unknown model, gpu, policy, knob or a setting that cannot hold one
+  // request.
   static Result<std::unique_ptr<Twin>> create(TwinOptions options);
   ~Twin() override;
 

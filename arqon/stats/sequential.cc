@@ -36,40 +36,45 @@ Effective effective(const Counts& counts, double dispersion) {
 
 double clamp_rate(double p) { return std::clamp(p, kRateMin, 1 - kRateMin); }
 
-// m times p0 where there is room, else the rate at which good requests are m times rarer.
-double raised(double p0, double m) { return std::min(m * p0, 1 - (1 - p0) / m); }
-
-double log_ratio(const Effective& c, double p, double p0) {
-  return c.bad * std::log(p / p0) + c.good * (std::log1p(-p) - std::log1p(-p0));
-}
-
 double log_sum_exp(double a, double b) {
   const double high = std::max(a, b);
   return high == -kInfinity ? high : high + std::log1p(std::exp(std::min(a, b) - high));
 }
 
-// Even mixture of the likelihood ratios of p0's alternatives, in one pass over the exponentials.
-template <typename Alternative>
-double log_mean_ratio(const Effective& c, double p0, std::span<const double> factors,
-                      const Alternative& alternative) {
-  std::array<double, 8> ratios;
-  ARQON_DCHECK(factors.size() <= ratios.size());
-  double high = -kInfinity;
-  for (std::size_t i = 0; i < factors.size(); ++i) {
-    ratios[i] = log_ratio(c, alternative(p0, factors[i]), p0);
-    high = std::max(high, ratios[i]);
-  }
+// ln of the mean of exp(ratios), in one pass over the exponentials.
+double log_mean_exp(std::span<const double> ratios) {
+  const double high = *std::ranges::max_element(ratios);
   double sum = 0;
-  for (std::size_t i = 0; i < factors.size(); ++i) sum += std::exp(ratios[i] - high);
-  return high + std::log(sum / static_cast<double>(factors.size()));
+  for (const double ratio : ratios) sum += std::exp(ratio - high);
+  return high + std::log(sum / static_cast<double>(ratios.size()));
 }
 
-double log_e_up(const Effective& c, double p0, std::span<const double> multiples) {
-  return log_mean_ratio(c, clamp_rate(p0), multiples, raised);
+// Alternatives m times p0 where there is room below 1, else the rates at which good requests are m
+// times rarer.
+template <std::size_t n>
+double log_e_up(const Effective& c, double p0, const std::array<double, n>& multiples) {
+  p0 = clamp_rate(p0);
+  const double log_good = std::log1p(-p0);
+  std::array<double, n> ratios;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double m = multiples[i];
+    const double p = std::min(m * p0, 1 - (1 - p0) / m);
+    ratios[i] = c.bad * std::log(p / p0) + c.good * (std::log1p(-p) - log_good);
+  }
+  return log_mean_exp(ratios);
 }
 
-double log_e_down(const Effective& c, double p0, std::span<const double> divisors) {
-  return log_mean_ratio(c, clamp_rate(p0), divisors, [](double p, double m) { return p / m; });
+// Alternatives p0 / m.
+template <std::size_t n>
+double log_e_down(const Effective& c, double p0, const std::array<double, n>& divisors) {
+  p0 = clamp_rate(p0);
+  const double log_good = std::log1p(-p0);
+  std::array<double, n> ratios;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double m = divisors[i];
+    ratios[i] = c.good * (std::log1p(-p0 / m) - log_good) - c.bad * std::log(m);
+  }
+  return log_mean_exp(ratios);
 }
 
 // ln Gamma(x), x > 0: Stirling's series after shifting x above 8. std::lgamma writes a global.
@@ -104,7 +109,7 @@ class PointEvidence {
     double inside = best_rate();
     double outside = end;
     if (inside == outside || (*this)(outside) < level) return outside;
-    for (int i = 0; i < 60; ++i) {
+    for (int i = 0; i < 44; ++i) {
       const double middle = 0.5 * (inside + outside);
       ((*this)(middle) < level ? inside : outside) = middle;
     }

@@ -65,6 +65,38 @@ TEST(LogEBelow, equals_the_mixture_written_out) {
   EXPECT_NEAR(log_e_below({700, 3}, 0.01, 2), std::log(sum / 2), 1e-9);
 }
 
+// Probability of `bad` among n independent requests.
+double binomial(std::uint64_t n, std::uint64_t bad, double rate) {
+  double p = 1;
+  for (std::uint64_t i = 0; i < n; ++i) {
+    if (i < bad) {
+      p *= rate * static_cast<double>(n - i) / static_cast<double>(bad - i);
+    } else {
+      p *= 1 - rate;
+    }
+  }
+  return p;
+}
+
+// What makes an e-value one: its mean is 1 at the edge of the hypothesis and less inside it.
+TEST(LogE, has_mean_one_at_its_limit_and_less_beyond) {
+  for (const double p0 : {0.01, 0.2, 0.45, 0.8}) {
+    const auto mean = [&](double rate, double dispersion, auto&& log_e) {
+      double sum = 0;
+      for (std::uint64_t bad = 0; bad <= 40; ++bad) {
+        sum += binomial(40, bad, rate) * std::exp(log_e(Counts{40, bad}, p0, dispersion));
+      }
+      return sum;
+    };
+    EXPECT_NEAR(mean(p0, 1, log_e_above), 1, 1e-9) << p0;
+    EXPECT_NEAR(mean(p0, 1, log_e_below), 1, 1e-9) << p0;
+    EXPECT_LT(mean(p0 * 0.9, 1, log_e_above), 1) << p0;
+    EXPECT_LT(mean(p0 * 1.1, 1, log_e_below), 1) << p0;
+    EXPECT_LT(mean(p0, 3, log_e_above), 1) << p0;
+    EXPECT_LT(mean(p0, 3, log_e_below), 1) << p0;
+  }
+}
+
 TEST(LogEAbove, finds_a_raised_rate_within_the_requests_the_design_names) {
   EXPECT_LE(simulate(0.10, 200, 5000, above).median, 40);
   EXPECT_LE(simulate(0.05, 200, 5000, above).median, 100);
@@ -75,23 +107,23 @@ TEST(LogEAbove, finds_a_raised_rate_within_the_requests_the_design_names) {
 }
 
 TEST(LogEAbove, false_alarms_stay_under_alpha_when_looked_at_after_every_request) {
-  // Nominal 5 %, standard error 0.7 % at 1,000 runs.
-  const Alarms at_limit = simulate(0.01, 1000 / kScale, 20000, above);
-  EXPECT_LE(at_limit.share, 0.05 + 0.02 * std::sqrt(kScale));
+  // Nominal 5 %, standard error 0.9 % at 600 runs.
+  const Alarms at_limit = simulate(0.01, 600 / kScale, 20000, above);
+  EXPECT_LE(at_limit.share, 0.05 + 0.025 * std::sqrt(kScale));
   EXPECT_GE(at_limit.share, 0.005);  // a test that never speaks would pass the line above
-  EXPECT_LE(simulate(0.004, 200 / kScale, 20000, above).share, 0.02 * kScale);
+  EXPECT_LE(simulate(0.004, 50 / std::min(kScale, 2), 20000, above).share, 0.04);
 }
 
 TEST(LogEBelow, shows_a_low_rate_and_rarely_accepts_the_limit_itself) {
   EXPECT_LE(simulate(0.001, 200, 5000, below).median, 600);
   EXPECT_LE(simulate(0.004, 200, 20000, below).median, 1500);
-  EXPECT_LE(simulate(0.01, 1000 / kScale, 20000, below).share, 0.05 + 0.02 * std::sqrt(kScale));
+  EXPECT_LE(simulate(0.01, 600 / kScale, 20000, below).share, 0.05 + 0.025 * std::sqrt(kScale));
 }
 
 TEST(LogEAbove, bursts_alarm_falsely_unless_the_dispersion_is_known) {
   const auto run = [](double dispersion) {
     int alarms = 0;
-    const int runs = 200 / kScale;
+    const int runs = 100 / std::min(kScale, 4);
     for (int i = 0; i < runs; ++i) {
       Rng rng = Rng(5).stream(static_cast<std::uint64_t>(i));
       Counts counts;
@@ -128,11 +160,27 @@ TEST(LogEAbove, works_for_limits_above_one_half) {
 
 TEST(ConfidenceSequence, holds_the_true_rate_at_all_times_together) {
   for (const double rate : {0.002, 0.05, 0.4}) {
-    const Alarms missed = simulate(rate, 200 / kScale, 1500, [&](const Counts& c) {
+    const Alarms missed = simulate(rate, 100 / kScale, 1500, [&](const Counts& c) {
       const Interval i = confidence_sequence(c, 0.05);
       return rate < i.low || rate > i.high;
     });
-    EXPECT_LE(missed.share, 0.05 + 0.05 * std::sqrt(kScale)) << rate;
+    EXPECT_LE(missed.share, 0.05 + 0.06 * std::sqrt(kScale)) << rate;
+  }
+}
+
+TEST(ConfidenceSequence, ends_where_the_mixture_integrated_numerically_excludes) {
+  const Counts counts{60, 7};
+  const Interval interval = confidence_sequence(counts, 0.05);
+  for (const double p : {interval.low, interval.high}) {
+    // Beta(1/2, 1/2) over rates r is the uniform distribution of a, r = sin^2(a).
+    double mixture = 0;
+    constexpr int kSteps = 20000;
+    for (int i = 0; i < kSteps; ++i) {
+      const double a = (i + 0.5) / kSteps * std::acos(0.0);
+      const double rate = std::sin(a) * std::sin(a);
+      mixture += std::pow(rate / p, 7) * std::pow((1 - rate) / (1 - p), 53) / kSteps;
+    }
+    EXPECT_NEAR(mixture, 20, 1e-4) << p;
   }
 }
 
@@ -190,25 +238,54 @@ bool worse(const Comparison& c) { return c.log_e_worse >= kLevel; }
 bool better(const Comparison& c) { return c.log_e_better >= kLevel; }
 bool not_worse(const Comparison& c) { return c.log_e_not_worse >= kLevel; }
 
-TEST(Compare, equal_arms_are_rarely_told_apart_whenever_one_looks) {
-  const auto either = [](const Comparison& c) { return worse(c) || better(c); };
-  const int runs = 100 / kScale;
-  for (const double rate : {0.003, 0.01, 0.1}) {
-    for (const std::uint64_t n : {std::uint64_t{0}, std::uint64_t{1000}}) {
-      // Two hypotheses at 5 % each.
-      EXPECT_LE(simulate_two({rate, rate, n}, runs, 500, either).share, 0.10) << rate << ", " << n;
+// Exactly, for every outcome of two small arms: no hypothesis that holds is spoken against on
+// average.
+TEST(Compare, each_e_value_has_mean_at_most_one_wherever_its_hypothesis_holds) {
+  constexpr std::uint64_t kN = 9, kM = 14;
+  for (const double margin : {0.0, 0.1}) {
+    std::vector<Comparison> all;
+    for (std::uint64_t i = 0; i <= kN; ++i) {
+      for (std::uint64_t c = 0; c <= kM; ++c) all.push_back(compare({kN, i}, {kM, c}, margin));
+    }
+    const auto mean = [&](double incumbent, double challenger, double Comparison::*log_e) {
+      double sum = 0;
+      for (std::uint64_t i = 0; i <= kN; ++i) {
+        for (std::uint64_t c = 0; c <= kM; ++c) {
+          sum += binomial(kN, i, incumbent) * binomial(kM, c, challenger) *
+                 std::exp(all[i * (kM + 1) + c].*log_e);
+        }
+      }
+      return sum;
+    };
+    for (const double rate : {0.02, 0.15, 0.5, 0.85}) {
+      EXPECT_LE(mean(rate, rate + margin, &Comparison::log_e_worse), 1) << rate;
+      EXPECT_LE(mean(rate, rate, &Comparison::log_e_better), 1) << rate;
+      EXPECT_LE(mean(rate, rate + margin, &Comparison::log_e_not_worse), 1) << rate;
     }
   }
 }
 
+TEST(Compare, equal_arms_are_rarely_told_apart_whenever_one_looks) {
+  const auto either = [](const Comparison& c) { return worse(c) || better(c); };
+  const int runs = 40 / std::min(kScale, 4);
+  double total = 0;
+  for (const double rate : {0.003, 0.01, 0.1}) {
+    for (const std::uint64_t n : {std::uint64_t{0}, std::uint64_t{1000}}) {
+      total += simulate_two({rate, rate, n}, runs, 500, either).share;
+    }
+  }
+  // Two hypotheses at 5 % each, over 240 runs of 20,000 requests; 1 % was measured.
+  EXPECT_LE(total / 6, 0.05);
+}
+
 TEST(Compare, a_regression_of_exactly_the_margin_is_on_the_edge_of_both_hypotheses) {
-  const int runs = 100 / kScale;
+  const int runs = 40 / std::min(kScale, 4);
   const TwoArms edge{.incumbent = 0.01, .challenger = 0.02, .incumbent_n = 3000, .margin = 0.01};
   EXPECT_LE(simulate_two(edge, runs, 500, worse).share, 0.10);
   EXPECT_LE(simulate_two(edge, runs, 500, not_worse).share, 0.10);
   // Rates below the margin: no challenger can be shown worse than 0.1 % + 0.5 % here.
   const TwoArms tiny{.incumbent = 0.001, .challenger = 0.001, .incumbent_n = 3000, .margin = 0.005};
-  EXPECT_EQ(simulate_two(tiny, runs, 500, worse).share, 0);
+  EXPECT_EQ(simulate_two(tiny, runs / 2, 1000, worse).share, 0);
 }
 
 TEST(Compare, finds_large_regressions_fast_and_small_ones_in_thousands) {

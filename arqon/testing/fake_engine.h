@@ -18,38 +18,51 @@ struct FakeClass {
   serving::Limit breaks = serving::Limit::kGap;   // the limit that its bad requests break
 };
 
-// Engine and clock in one, as the twin is. Single-threaded, deterministic in `seed`.
+// Engine and clock in one, as the twin is. Requests are spread evenly over the replicas.
+// Single-threaded, deterministic in `seed`.
 class FakeEngine final : public serving::Engine, public Clock {
  public:
   // Share of bad requests of a class under a setting at a time (seconds).
   using BadShare = std::function<double(const Config&, std::size_t class_index, double t_s)>;
 
   FakeEngine(std::vector<Parameter> knobs, std::vector<FakeClass> classes, BadShare bad_share,
-             std::uint64_t seed = 1)
-      : classes_(std::move(classes)), bad_share_(std::move(bad_share)), rng_(seed) {
+             int replicas = 1, std::uint64_t seed = 1)
+      : classes_(std::move(classes)),
+        bad_share_(std::move(bad_share)),
+        rng_(seed),
+        replicas_(static_cast<std::size_t>(replicas)) {
     capabilities_.engine = "fake";
     capabilities_.knobs = knobs;
     capabilities_.settle.assign(knobs.size(), std::chrono::seconds(2));
     capabilities_.boot = Space(knobs).default_config();
+    capabilities_.replicas = replicas;
     for (const FakeClass& c : classes_) capabilities_.classes.push_back(c.slo);
-    state_.classes.resize(classes_.size());
-    state_.effective = capabilities_.boot;
+    for (serving::Observation& r : replicas_) {
+      r.classes.resize(classes_.size());
+      r.effective = capabilities_.boot;
+    }
   }
 
-  const serving::Capabilities& capabilities() const override { return capabilities_; }
   using serving::Engine::apply;
   using serving::Engine::observe;
-  Result<Config> apply(const Config& setting, serving::Scope) override {
+  const serving::Capabilities& capabilities() const override { return capabilities_; }
+  Result<Config> apply(const Config& setting, serving::Scope scope) override {
     ++applies;
     if (refuse_applies) return fail(ErrorCode::kUnavailable, "the engine does not answer");
-    settings.push_back(setting);
-    state_.effective = setting;
-    if (clamp) clamp(state_.effective);
-    return state_.effective;
+    Config effective = setting;
+    if (clamp) clamp(effective);
+    for (std::size_t r = 0; r < replicas_.size(); ++r) {
+      if (in_scope(r, scope)) replicas_[r].effective = effective;
+    }
+    return effective;
   }
-  serving::Observation observe(serving::Scope) override {
-    state_.at = now_;
-    return state_;
+  serving::Observation observe(serving::Scope scope) override {
+    serving::Observation out = replicas_[static_cast<std::size_t>(std::max(0, scope.replica))];
+    out.at = now_;
+    for (std::size_t r = 1; r < replicas_.size() && scope.replica < 0; ++r) {
+      for (std::size_t c = 0; c < classes_.size(); ++c) add(out.classes[c], replicas_[r].classes[c]);
+    }
+    return out;
   }
   serving::Health health() override { return down ? serving::Health::kDown : serving::Health::kOk; }
 
@@ -60,30 +73,41 @@ class FakeEngine final : public serving::Engine, public Clock {
 
   // The engine restarts: counters begin again under a new epoch.
   void restart() {
-    ++state_.epoch;
-    for (auto& c : state_.classes) c = {};
+    for (serving::Observation& r : replicas_) {
+      ++r.epoch;
+      for (auto& c : r.classes) c = {};
+    }
   }
-  void set_rate(std::size_t class_index, double rate) { classes_[class_index].rate_per_s = rate; }
 
   bool refuse_applies = false;
   bool down = false;
   std::function<void(Config&)> clamp;      // changes what is put in force
   int applies = 0;
-  std::vector<Config> settings;            // all that were applied
 
  private:
+  static bool in_scope(std::size_t replica, serving::Scope scope) {
+    return scope.replica < 0 || replica == static_cast<std::size_t>(scope.replica);
+  }
+  static void add(serving::ClassCounters& to, const serving::ClassCounters& from) {
+    to.arrived += from.arrived;
+    to.good += from.good;
+    to.bad += from.bad;
+    for (std::size_t i = 0; i < serving::kLimits; ++i) to.bad_by[i] += from.bad_by[i];
+    to.prompt_tokens += from.prompt_tokens;
+  }
   void second() {
     for (std::size_t c = 0; c < classes_.size(); ++c) {
-      serving::ClassCounters& counters = state_.classes[c];
-      const double p = std::clamp(bad_share_(state_.effective, c, to_seconds(now_)), 0.0, 1.0);
-      const auto arrivals = static_cast<std::uint64_t>(classes_[c].rate_per_s);
-      for (std::uint64_t i = 0; i < arrivals; ++i) {
+      const auto arrivals = static_cast<std::size_t>(classes_[c].rate_per_s);
+      for (std::size_t i = 0; i < arrivals; ++i) {
+        serving::Observation& replica = replicas_[i % replicas_.size()];
+        const double p = bad_share_(replica.effective, c, to_seconds(now_));
+        serving::ClassCounters& counters = replica.classes[c];
         const bool bad = rng_.uniform() < p;
         ++(bad ? counters.bad : counters.good);
         if (bad) ++counters.bad_by[static_cast<std::size_t>(classes_[c].breaks)];
+        ++counters.arrived;
+        counters.prompt_tokens += 500;
       }
-      counters.arrived += arrivals;
-      counters.prompt_tokens += 500 * arrivals;
     }
   }
 
@@ -92,7 +116,7 @@ class FakeEngine final : public serving::Engine, public Clock {
   BadShare bad_share_;
   Rng rng_;
   TimePoint now_{};
-  serving::Observation state_;
+  std::vector<serving::Observation> replicas_;
 };
 
 }  // namespace arqon::testing

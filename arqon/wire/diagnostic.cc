@@ -58,7 +58,7 @@ std::string nearest_name(std::string_view word, const std::vector<std::string>& 
   std::size_t best_distance = std::numeric_limits<std::size_t>::max();
   for (const std::string& name : known) {
     const std::size_t longer = std::max(word.size(), name.size());
-    const std::size_t near_enough = std::max<std::size_t>(1, longer / 3);
+    const std::size_t near_enough = longer / 3;
     const std::size_t gap = longer - std::min(word.size(), name.size());
     if (gap > near_enough) continue;
     const std::size_t d = distance(word, name);

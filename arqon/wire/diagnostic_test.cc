@@ -33,6 +33,7 @@ TEST(NearestName, finds_a_typing_error_and_ignores_case) {
 TEST(NearestName, says_nothing_when_nothing_is_near) {
   EXPECT_EQ(nearest_name("temperature", {"batch_size", "min"}), "");
   EXPECT_EQ(nearest_name("", {"min"}), "");
+  EXPECT_EQ(nearest_name("s0", {"m0"}), "") << "two letters are too few to guess from";
   EXPECT_EQ(nearest_name(std::string(100000, 'x'), {"min"}), "");
 }
 

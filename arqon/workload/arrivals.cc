@@ -21,14 +21,18 @@ constexpr std::size_t kStatesMax = 4;
 struct Modulation {
   std::string_view name;
   std::size_t states;
-  std::array<double, kStatesMax> rates;                              // per second
-  std::array<std::array<double, kStatesMax>, kStatesMax> transition; // rows, per second
+  std::array<double, kStatesMax> rates;                               // per second
+  std::array<std::array<double, kStatesMax>, kStatesMax> transition;  // rows, per second
 };
 
 constexpr std::array<Modulation, 2> kModulations = {{
-    {"azure-conv", 3, {4.15, 5.50, 7.28, 0},
+    {"azure-conv",
+     3,
+     {4.15, 5.50, 7.28, 0},
      {{{0.9964, 0.0036, 0, 0}, {0.0026, 0.9964, 0.0010, 0}, {0, 0.0016, 0.9984, 0}, {}}}},
-    {"azure-code", 4, {0, 0.28, 7.11, 22.8},
+    {"azure-code",
+     4,
+     {0, 0.28, 7.11, 22.8},
      {{{0.9739, 0.0052, 0.0203, 0.0006},
        {0.1159, 0.4239, 0.4353, 0.0248},
        {0.0556, 0.0987, 0.7736, 0.0721},
@@ -62,9 +66,7 @@ class Level {
     state_ = rng_.weighted(std::span(share).first(modulation_->states));
     until_ = 1;
   }
-  double value() const {
-    return modulation_ == nullptr ? 1 : modulation_->rates[state_] / mean_;
-  }
+  double value() const { return modulation_ == nullptr ? 1 : modulation_->rates[state_] / mean_; }
   double until() const { return until_; }
   void next() {
     const auto& row = modulation_->transition[state_];
@@ -140,9 +142,10 @@ Result<std::vector<Duration>> generate_arrivals(const GeneratorSource& source,
   }
   const bool renewal = source.name == "gamma";
   if (modulation == nullptr && !renewal && source.name != "poisson") {
-    return fail(ErrorCode::kInvalidConfig,
-                fmt::format("unknown generator \"{}\"; known: azure-conv, azure-code, poisson, gamma",
-                            source.name));
+    return fail(
+        ErrorCode::kInvalidConfig,
+        fmt::format("unknown generator \"{}\"; known: azure-conv, azure-code, poisson, gamma",
+                    source.name));
   }
   Level level(modulation, rng.stream("states"));
   Rng gaps = rng.stream("gaps");
@@ -150,7 +153,7 @@ Result<std::vector<Duration>> generate_arrivals(const GeneratorSource& source,
     return renewal ? gamma_gap(1 / (source.cv * source.cv), gaps) : gaps.exponential();
   };
   std::vector<Duration> out;
-  double t = 0, left = draw();   // `left` in operational time: arrivals at unit rate
+  double t = 0, left = draw();  // `left` in operational time: arrivals at unit rate
   std::size_t point = 0;
   while (t < duration_s) {
     while (point + 1 < rates.size() && rates[point + 1].at_s <= t) ++point;

@@ -38,7 +38,7 @@ struct MixPart {
 // What holds from at_s on.
 struct Phase {
   double at_s = 0;
-  std::vector<MixPart> mix;         // empty: lengths and class stay the source's own
+  std::vector<MixPart> mix;  // empty: lengths and class stay the source's own
   std::vector<double> shares;
   double acceptance = 0;
 };
@@ -60,7 +60,8 @@ Status set_mix(Phase& phase, const std::vector<MixShare>& mix, const GenerateOpt
     const Profile* profile = find_profile(share.name);
     if (profile == nullptr) {
       std::string known;
-      for (const std::string_view n : profile_names()) known += (known.empty() ? "" : ", ") + std::string(n);
+      for (const std::string_view n : profile_names())
+        known += (known.empty() ? "" : ", ") + std::string(n);
       return invalid(fmt::format("unknown mix \"{}\"; known: {}", share.name, known));
     }
     if (!(share.share >= 0) || !std::isfinite(share.share)) {
@@ -212,14 +213,14 @@ Duration pass_length(const TraceRows& rows, Duration grid) {
   return span + std::max<Duration>(Duration(1'000'000), span / gaps);
 }
 
-// Walks the recorded times at the speed of the present factor: a factor above 1 compresses time, one
-// below 1 keeps the clock and thins. A trace that ends begins again, thinned afresh.
+// Walks the recorded times at the speed of the present factor: a factor above 1 compresses time,
+// one below 1 keeps the clock and thins. A trace that ends begins again, thinned afresh.
 Result<Trace> replay(const Spec& spec, double scale, const TraceRows& rows, Duration pass,
                      const GenerateOptions& options, Drawer drawer, const Rng& rng) {
   const std::vector<RatePoint> rates = rate_points(spec.segments);
   const Rng thin = rng.stream("thin");
   Trace out;
-  double t = 0, recorded = 0;   // seconds: of the run, of the trace since the first pass began
+  double t = 0, recorded = 0;  // seconds: of the run, of the trace since the first pass began
   std::size_t point = 0;
   for (std::uint64_t turn = 0;; ++turn) {
     const Rng keep = thin.stream(turn);
@@ -239,8 +240,10 @@ Result<Trace> replay(const Spec& spec, double scale, const TraceRows& rows, Dura
       if (t >= options.duration_s) return out;
       const double chance = std::min(1.0, scale * rates[point].factor);
       if (static_cast<double>(keep.at(i) >> 11) * 0x1.0p-53 >= chance) continue;
-      if (out.size() >= 50'000'000) return invalid("the trace comes to more than 50 million requests");
-      Request request{.arrival = from_seconds(t), .prompt_tokens = rows[i].prompt_tokens,
+      if (out.size() >= 50'000'000)
+        return invalid("the trace comes to more than 50 million requests");
+      Request request{.arrival = from_seconds(t),
+                      .prompt_tokens = rows[i].prompt_tokens,
                       .output_tokens = rows[i].output_tokens,
                       .request_class = static_cast<std::uint16_t>(rows[i].request_class)};
       drawer.complete(request, out.size());
@@ -254,7 +257,7 @@ Result<Trace> from_trace(const Spec& spec, const TraceSource& source,
   if (!(source.scale > 0 && source.scale <= 1e4)) {
     return invalid(fmt::format("scale must lie in (0, 1e4] (got {})", source.scale));
   }
-  const std::filesystem::path path = options.folder / source.path;   // an absolute one stays
+  const std::filesystem::path path = options.folder / source.path;  // an absolute one stays
   Result<TraceRows> rows = read_trace(source.format, path, options.classes);
   if (!rows) return tl::unexpected<Error>(rows.error());
   const bool classed = rows->front().request_class >= 0;
@@ -280,8 +283,9 @@ Result<Trace> from_closed_loop(const ClosedLoopSource& source, const GenerateOpt
       !(source.input_tokens >= 1 && source.input_tokens <= 1e7) ||
       !(source.output_tokens >= 1 && source.output_tokens <= 1e7) ||
       !(source.length_jitter >= 0 && source.length_jitter < 1) || options.classes.empty()) {
-    return invalid("closed_loop needs concurrency, requests_per_slot, input_tokens and "
-                   "output_tokens >= 1 (at most 10 million requests) and length_jitter in [0, 1)");
+    return invalid(
+        "closed_loop needs concurrency, requests_per_slot, input_tokens and "
+        "output_tokens >= 1 (at most 10 million requests) and length_jitter in [0, 1)");
   }
   Rng lengths = rng.stream("lengths");
   const auto draw = [&](double nominal) {

@@ -8,12 +8,12 @@ namespace arqon::workload {
 namespace {
 
 constexpr std::size_t kKnots = 15;
-constexpr std::array<double, kKnots> kShares = {0,   0.01, 0.05, 0.1, 0.2, 0.3,  0.4, 0.5,
+constexpr std::array<double, kKnots> kShares = {0,   0.01, 0.05, 0.1, 0.2,  0.3,  0.4, 0.5,
                                                 0.6, 0.7,  0.8,  0.9, 0.95, 0.99, 1};
 using Knots = std::array<double, kKnots>;
 
 struct Lognormal {
-  double weight, mu, sigma;   // natural log
+  double weight, mu, sigma;  // natural log
 };
 struct Mixture {
   std::array<Lognormal, 2> parts;
@@ -22,17 +22,16 @@ struct Mixture {
 
 constexpr Knots kChatIn = {2,    29,   181,  207,  387,  403,  703,  1020,
                            1071, 1130, 1315, 2734, 4083, 4142, 14050};
-constexpr Knots kChatOut = {7,   16,  41,  54,  77,  91,  103, 129,
-                            177, 384, 400, 424, 451, 601, 1000};
+constexpr Knots kChatOut = {7, 16, 41, 54, 77, 91, 103, 129, 177, 384, 400, 424, 451, 601, 1000};
 constexpr Knots kCodeIn = {3,    17,   75,   147,  385,  770,  1075, 1469,
                            1909, 2433, 3192, 5187, 7303, 7436, 7437};
 constexpr Knots kCodeOut = {6, 6, 6, 7, 8, 9, 11, 13, 16, 20, 29, 55, 90, 251, 1899};
 // Known: p50, p90, p99; the lower half is drawn in between on the same log scale.
 constexpr Knots kSummaryIn = {300,  560,  980,  1280, 1740, 2110, 2440, 2730,
                               2970, 3180, 3410, 3702, 3830, 3933, 4000};
-constexpr Knots kSummaryOut = {20,  32,  58,  76,  103, 126, 147, 167,
+constexpr Knots kSummaryOut = {20,  32,  58,  76,  103, 126,  147, 167,
                                192, 223, 272, 372, 640, 3271, 4096};
-constexpr Knots kReasonIn = {8,   16,  40,   63,   110,   160,  210, 266,
+constexpr Knots kReasonIn = {8,   16,  40,   63,   110,  160,   210,  266,
                              480, 870, 1580, 3294, 7500, 25753, 60000};
 constexpr Knots kReasonOut = {20,   60,   130,  200,  330,  470,   620,  807,
                               1120, 1560, 2300, 4165, 6800, 13533, 32768};
@@ -48,8 +47,7 @@ double at_share(const Knots& knots, double u) {
 }
 
 double at_share(const Mixture& mixture, double which, double u) {
-  const Lognormal& part =
-      which < mixture.parts[0].weight ? mixture.parts[0] : mixture.parts[1];
+  const Lognormal& part = which < mixture.parts[0].weight ? mixture.parts[0] : mixture.parts[1];
   return std::min(mixture.cap, std::exp(part.mu + part.sigma * normal_quantile(u)));
 }
 
@@ -112,7 +110,8 @@ Lengths draw_lengths(const Profile& profile, const Rng& stream, std::uint64_t in
       return {whole(at_share(*profile.in, u[0])), whole(at_share(*profile.out, u[1]))};
     case Profile::Kind::kMixture:
       return {whole(at_share(kLongIn, u[2], u[0])), whole(at_share(kLongOut, u[3], u[1]))};
-    case Profile::Kind::kAgent: return agent_lengths(u);
+    case Profile::Kind::kAgent:
+      return agent_lengths(u);
   }
   return {};
 }

@@ -9,12 +9,12 @@
 namespace arqon::workload {
 
 struct Request {
-  Duration arrival{};            // intended arrival since the start of the run
+  Duration arrival{};  // intended arrival since the start of the run
   std::uint32_t prompt_tokens = 1;
   std::uint32_t output_tokens = 1;
   std::uint16_t request_class = 0;  // index into the scenario's classes
   bool backfill = false;
-  float acceptance = 0;          // conditional acceptance of this request's draft tokens
+  float acceptance = 0;  // conditional acceptance of this request's draft tokens
 };
 
 // Sorted by arrival; shared by all strategies of a comparison so that they meet the same traffic.

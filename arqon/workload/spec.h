@@ -12,10 +12,10 @@ namespace arqon::workload {
 // A recorded trace. Timestamps are jittered inside their grid where it is coarse; a trace shorter
 // than the run loops and is re-thinned by the seed.
 struct TraceSource {
-  std::string format;          // "azure", "mooncake", "csv"
-  std::string path;            // as the user gave it; relative to the scenario's folder
-  double scale = 1;            // < 1 thins, > 1 compresses time; the result says which
-  std::string request_class;   // class of every request, unless a segment's mix re-draws it
+  std::string format;         // "azure", "mooncake", "csv"
+  std::string path;           // as the user gave it; relative to the scenario's folder
+  double scale = 1;           // < 1 thins, > 1 compresses time; the result says which
+  std::string request_class;  // class of every request, unless a segment's mix re-draws it
 };
 
 // Fitted arrival process; lengths come from the mix.
@@ -24,8 +24,8 @@ struct TraceSource {
 //   poisson      memoryless        gamma   renewal with the coefficient of variation `cv`
 struct GeneratorSource {
   std::string name;
-  double rate_per_s = 1;       // mean arrival rate before segment factors
-  double cv = 1;               // gamma only
+  double rate_per_s = 1;  // mean arrival rate before segment factors
+  double cv = 1;          // gamma only
 };
 
 // Fixed concurrency: a slot sends its next request when its last one ends.
@@ -34,7 +34,7 @@ struct ClosedLoopSource {
   double input_tokens = 1024;
   double output_tokens = 1024;
   int requests_per_slot = 10;
-  double length_jitter = 0;    // lengths uniform in nominal * [1 - jitter, 1]
+  double length_jitter = 0;  // lengths uniform in nominal * [1 - jitter, 1]
 };
 
 using Source = std::variant<GeneratorSource, TraceSource, ClosedLoopSource>;
@@ -49,9 +49,9 @@ struct MixShare {
 // From at_s on, what is named here replaces what held before; the rest is kept.
 struct Segment {
   double at_s = 0;
-  std::vector<MixShare> mix;                 // empty = keep; generators only
-  std::optional<double> rate;                // factor on the source's own rate
-  std::optional<double> acceptance;          // conditional acceptance of a draft token
+  std::vector<MixShare> mix;         // empty = keep; generators only
+  std::optional<double> rate;        // factor on the source's own rate
+  std::optional<double> acceptance;  // conditional acceptance of a draft token
 };
 
 // Speculative decoding as the workload sees it.
@@ -65,8 +65,8 @@ struct Acceptance {
 struct Spec {
   Source source;
   Acceptance acceptance;
-  std::string priority = "online";   // "online" | "backfill"
-  std::vector<Segment> segments;     // sorted by at_s; the first starts at 0
+  std::string priority = "online";  // "online" | "backfill"
+  std::vector<Segment> segments;    // sorted by at_s; the first starts at 0
 };
 
 }  // namespace arqon::workload

@@ -21,7 +21,7 @@ constexpr std::size_t kLineMax = 1u << 20;
 constexpr std::size_t kRowsMax = 20'000'000;
 constexpr std::uint32_t kTokensMax = 10'000'000;
 constexpr double kSecondsMax = 60.0 * 86400;
-constexpr std::int64_t kMsMax = 4'000'000'000'000;   // Unix time in ms fits
+constexpr std::int64_t kMsMax = 4'000'000'000'000;  // Unix time in ms fits
 
 // Walks lines, remembers where it is, and words errors.
 class Lines {
@@ -99,17 +99,20 @@ std::int64_t days_from_civil(std::int64_t y, std::int64_t m, std::int64_t d) {
 // Nanoseconds since 1970 of "YYYY-MM-DD HH:MM:SS[.fraction][+00:00]".
 std::optional<std::int64_t> timestamp_ns(std::string_view text) {
   if (text.ends_with("+00:00")) text.remove_suffix(6);
-  if (text.size() < 19 || text[4] != '-' || text[7] != '-' || text[10] != ' ' ||
-      text[13] != ':' || text[16] != ':') {
+  if (text.size() < 19 || text[4] != '-' || text[7] != '-' || text[10] != ' ' || text[13] != ':' ||
+      text[16] != ':') {
     return std::nullopt;
   }
   struct Field {
     std::size_t at, length;
     std::uint32_t min, max;
   };
-  static constexpr std::array<Field, 6> kFields = {{{0, 4, 1970, 2200}, {5, 2, 1, 12},
-                                                    {8, 2, 1, 31}, {11, 2, 0, 23},
-                                                    {14, 2, 0, 59}, {17, 2, 0, 59}}};
+  static constexpr std::array<Field, 6> kFields = {{{0, 4, 1970, 2200},
+                                                    {5, 2, 1, 12},
+                                                    {8, 2, 1, 31},
+                                                    {11, 2, 0, 23},
+                                                    {14, 2, 0, 59},
+                                                    {17, 2, 0, 59}}};
   std::array<std::int64_t, 6> v{};
   for (std::size_t i = 0; i < kFields.size(); ++i) {
     const auto value = number<std::uint32_t>(text.substr(kFields[i].at, kFields[i].length));
@@ -154,7 +157,8 @@ Result<TraceRows> parse_azure(std::string_view text, std::string_view file) {
   Lines lines(text, file);
   constexpr std::string_view kHeader = "TIMESTAMP,ContextTokens,GeneratedTokens";
   const auto header = lines.next();
-  if (!header || *header != kHeader) return lines.error(fmt::format("first line must be {}", kHeader));
+  if (!header || *header != kHeader)
+    return lines.error(fmt::format("first line must be {}", kHeader));
   TraceRows rows;
   std::int64_t first = 0;
   while (const auto line = lines.next()) {
@@ -163,15 +167,17 @@ Result<TraceRows> parse_azure(std::string_view text, std::string_view file) {
     if (!split(*line, field)) return lines.error("expected 3 fields");
     const auto at = timestamp_ns(field[0]);
     if (!at) {
-      return lines.error(fmt::format("timestamp must look like 2023-11-16 18:17:03.9799600 (got "
-                                     "\"{}\")",
-                                     shown(field[0])));
+      return lines.error(
+          fmt::format("timestamp must look like 2023-11-16 18:17:03.9799600 (got "
+                      "\"{}\")",
+                      shown(field[0])));
     }
     const auto in = tokens(field[1]), out = tokens(field[2]);
     if (!in || !out) {
-      return lines.error(fmt::format("token counts must be whole numbers from 1 to {} (got "
-                                     "\"{}\", \"{}\")",
-                                     kTokensMax, shown(field[1]), shown(field[2])));
+      return lines.error(
+          fmt::format("token counts must be whole numbers from 1 to {} (got "
+                      "\"{}\", \"{}\")",
+                      kTokensMax, shown(field[1]), shown(field[2])));
     }
     if (rows.empty()) first = *at;
     if (*at - first > static_cast<std::int64_t>(kSecondsMax * 1e9)) {
@@ -242,9 +248,10 @@ Result<TraceRows> parse_csv(std::string_view text, std::string_view file,
     }
     const auto in = tokens(field[1]), out = tokens(field[2]);
     if (!in || !out) {
-      return lines.error(fmt::format("token counts must be whole numbers from 1 to {} (got "
-                                     "\"{}\", \"{}\")",
-                                     kTokensMax, shown(field[1]), shown(field[2])));
+      return lines.error(
+          fmt::format("token counts must be whole numbers from 1 to {} (got "
+                      "\"{}\", \"{}\")",
+                      kTokensMax, shown(field[1]), shown(field[2])));
     }
     if (rows.empty()) first = *at;
     TraceRow row{Duration(std::llround((*at - first) * 1e9)), *in, *out};

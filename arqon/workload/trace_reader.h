@@ -15,7 +15,7 @@
 namespace arqon::workload {
 
 struct TraceRow {
-  Duration at{};                  // since the first row; never falls
+  Duration at{};  // since the first row; never falls
   std::uint32_t prompt_tokens = 1;
   std::uint32_t output_tokens = 1;
   std::int32_t request_class = -1;  // index into the classes given; -1 = the file does not say

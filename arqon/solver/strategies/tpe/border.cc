@@ -8,7 +8,7 @@ namespace arqon::solver {
 namespace {
 
 constexpr double kLossScaleMin = 0.5;
-constexpr double kScoreScaleMin = 0.5;
+constexpr double kScoreScaleMin = 0.7;
 constexpr double kScaleMax = 1.5;
 constexpr double kQualityShare = 0.4;
 constexpr std::size_t kBumps = 24;

@@ -1,0 +1,260 @@
+// Exactness: run-length steps against single steps, conservation, same seed same bytes, and
+// measured rows of real engines.
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "arqon/base/rng.h"
+#include "arqon/sim/mix_migration.h"
+#include "arqon/sim/twin.h"
+#include "arqon/sim/twin_fixture.h"
+
+namespace arqon::sim {
+namespace {
+
+struct Scene {
+  TwinOptions options;
+  std::vector<std::pair<double, Config>> changes;
+  double seconds = 0;
+};
+
+// Small fleets with every mechanism in play: pressure on KV, caps, chunks, drafts, restarts.
+Scene random_scene(std::uint64_t seed) {
+  Rng rng = Rng(seed).stream("scene");
+  Scene scene;
+  TwinOptions& o = scene.options;
+  o = small_twin();
+  o.seed = seed;
+  o.record_requests = true;
+  o.fleet.noise = rng.uniform() < 0.5;
+  o.fleet.restart_load_s = 2;
+  o.classes = {{.name = "a", .ttft_ms = 200, .tpot_ms = 20, .max_gap_ms = 100},
+               {.name = "b", .ttft_ms = 100, .ttft_ms_per_prompt_token = 0.2, .e2e_ms = 4000}};
+  PoolSpec& pool = o.fleet.pools[0];
+  pool.replicas = 1 + static_cast<int>(rng.below(3));
+  const char* policies[] = {"least_request", "round_robin", "random", "weighted"};
+  o.fleet.router.policy = policies[rng.below(4)];
+  o.fleet.router.state_age_ms = rng.uniform() < 0.5 ? 0 : 250;
+  EngineSpec& engine = pool.engine;
+  engine.batch_size = 1 + static_cast<std::int64_t>(rng.below(40));
+  engine.prefill_token_budget = 64 + static_cast<std::int64_t>(rng.below(1000));
+  engine.kv_cache_blocks = 100 + static_cast<std::int64_t>(rng.below(200));
+  if (rng.uniform() < 0.3) engine.queued_token_limit = 4000;
+  if (rng.uniform() < 0.3) engine.long_prefill_threshold = 128;
+  if (rng.uniform() < 0.2) engine.max_wait_ms = 20;
+  add_knob(o, "main.speculative_decoding_k", 0, 4);
+  add_knob(o, "main.max_tokens", 0, 400);
+  add_knob(o, "main.block_size", 8, 32);
+  scene.seconds = 20;
+  const double rate = rng.uniform(2, 30);
+  workload::Trace trace;
+  for (double t = 0; t < scene.seconds; t += rng.exponential() / rate) {
+    workload::Request r = request_at(t, 1 + static_cast<std::uint32_t>(rng.below(900)),
+                                     1 + static_cast<std::uint32_t>(rng.below(600)));
+    r.request_class = static_cast<std::uint16_t>(rng.below(2));
+    r.acceptance = static_cast<float>(rng.uniform());
+    trace.push_back(r);
+  }
+  set_trace(o, std::move(trace));
+  for (double t = 3; t < scene.seconds; t += 4) {
+    const double block = t > 10 && rng.uniform() < 0.5 ? 32 : 16;
+    scene.changes.push_back(
+        {t, {static_cast<double>(rng.below(5)), rng.uniform() < 0.5 ? 0.0 : 300.0, block}});
+  }
+  return scene;
+}
+
+struct Outcome {
+  Totals totals;
+  std::vector<RequestRow> rows;
+  std::vector<serving::Observation> seen;
+};
+
+Outcome play(const Scene& scene, bool step_by_step) {
+  TwinOptions options = scene.options;
+  options.step_by_step = step_by_step;
+  const auto twin = make_twin(options);
+  Outcome out;
+  for (const auto& [at, setting] : scene.changes) {
+    twin->wait_until(time_at(at));
+    out.seen.push_back(twin->observe());
+    (void)twin->apply(setting);
+  }
+  twin->wait_until(time_at(scene.seconds));
+  twin->drain();
+  out.totals = twin->totals();
+  out.rows = twin->requests();
+  return out;
+}
+
+bool same(const Quantiles& a, const Quantiles& b) {
+  return a.mean == b.mean && a.p50 == b.p50 && a.p90 == b.p90 && a.p95 == b.p95 && a.p99 == b.p99 &&
+         a.n == b.n;
+}
+
+bool same(const Totals& a, const Totals& b) {
+  return a.ledger == b.ledger && a.steps == b.steps && a.preemptions == b.preemptions &&
+         a.recomputed_tokens == b.recomputed_tokens && a.good_tokens == b.good_tokens &&
+         a.batch_histogram == b.batch_histogram && a.tokens_per_step == b.tokens_per_step &&
+         a.busy_fraction == b.busy_fraction && a.kv_use_mean == b.kv_use_mean &&
+         a.kv_use_max == b.kv_use_max && a.simulated_s == b.simulated_s &&
+         a.worst_5_min_attainment == b.worst_5_min_attainment && same(a.ttft_ms, b.ttft_ms) &&
+         same(a.tpot_ms, b.tpot_ms) && same(a.max_gap_ms, b.max_gap_ms) && same(a.e2e_ms, b.e2e_ms);
+}
+
+bool same(const RequestRow& a, const RequestRow& b) {
+  return a.ttft_ms == b.ttft_ms && a.tpot_ms == b.tpot_ms && a.max_gap_ms == b.max_gap_ms &&
+         a.e2e_ms == b.e2e_ms && a.broke == b.broke && a.replica == b.replica &&
+         a.output_tokens == b.output_tokens;
+}
+
+RC_GTEST_PROP(TwinExact, run_length_steps_equal_single_steps_to_the_last_digit, ()) {
+  const Scene scene = random_scene(*rc::gen::arbitrary<std::uint32_t>());
+  const Outcome fast = play(scene, false), slow = play(scene, true);
+  RC_ASSERT(same(fast.totals, slow.totals));
+  for (std::size_t i = 0; i < fast.rows.size(); ++i) RC_ASSERT(same(fast.rows[i], slow.rows[i]));
+  for (std::size_t i = 0; i < fast.seen.size(); ++i) {
+    RC_ASSERT(fast.seen[i].running == slow.seen[i].running);
+    RC_ASSERT(fast.seen[i].waiting == slow.seen[i].waiting);
+    for (std::size_t c = 0; c < 2; ++c) {
+      RC_ASSERT(fast.seen[i].classes[c].bad_by == slow.seen[i].classes[c].bad_by);
+    }
+  }
+}
+
+RC_GTEST_PROP(TwinExact, every_request_ends_in_one_row_and_after_it_began, ()) {
+  const Scene scene = random_scene(*rc::gen::arbitrary<std::uint32_t>());
+  const Outcome out = play(scene, false);
+  const serving::Ledger& l = out.totals.ledger;
+  RC_ASSERT(l.arrived == scene.options.trace->size());
+  RC_ASSERT(l.arrived == l.good + l.late + l.cut + l.rejected + l.unfinished);
+  serving::Ledger sum;
+  for (const ClassResult& c : out.totals.classes) sum += c.ledger;
+  RC_ASSERT(sum == l);
+  RC_ASSERT(out.totals.kv_use_mean >= 0 && out.totals.kv_use_max <= 1);
+  for (const RequestRow& row : out.rows) {
+    if (row.e2e_ms == 0) continue;  // refused or unfinished
+    RC_ASSERT(row.ttft_ms >= 4);
+    RC_ASSERT(row.e2e_ms >= row.ttft_ms);
+    RC_ASSERT(row.max_gap_ms <= row.e2e_ms - row.ttft_ms + 1e-3 * row.e2e_ms);
+  }
+}
+
+// Counters never fall, and `good` plus `bad` never exceed what arrived.
+RC_GTEST_PROP(TwinExact, counters_only_rise, ()) {
+  const Scene scene = random_scene(*rc::gen::arbitrary<std::uint32_t>());
+  const auto twin = make_twin(scene.options);
+  std::vector<serving::ClassCounters> before(2);
+  for (double t = 0.25; t < 60; t += 0.25) {
+    twin->wait_until(time_at(t));
+    const serving::Observation seen = twin->observe();
+    RC_ASSERT(seen.kv_use >= 0 && seen.kv_use <= 1);
+    for (std::size_t c = 0; c < 2; ++c) {
+      const serving::ClassCounters& now = seen.classes[c];
+      RC_ASSERT(now.arrived >= before[c].arrived && now.good >= before[c].good);
+      RC_ASSERT(now.bad >= before[c].bad && now.good + now.bad <= now.arrived);
+      std::uint64_t by = 0;
+      for (const std::uint64_t n : now.bad_by) by += n;
+      RC_ASSERT(by == now.bad);
+      before[c] = now;
+    }
+  }
+}
+
+TEST(TwinExact, looking_often_changes_nothing) {
+  const TwinOptions options = mix_migration(5, 300);
+  const auto once = finished_twin(options);
+  const auto often = make_twin(options);
+  for (double t = 0.1; t < 300; t += 0.1) {
+    often->wait_until(time_at(t));
+    (void)often->observe();
+  }
+  often->drain();
+  EXPECT_EQ(once->totals().ledger, often->totals().ledger);
+  EXPECT_TRUE(same(once->totals().e2e_ms, often->totals().e2e_ms));
+  // Judged early or at the end, the same requests are bad, by the same limit.
+  const auto a = once->observe(), b = often->observe();
+  for (std::size_t c = 0; c < 2; ++c) {
+    EXPECT_EQ(a.classes[c].bad, b.classes[c].bad);
+    EXPECT_EQ(a.classes[c].good, b.classes[c].good);
+  }
+}
+
+TEST(TwinExact, same_seed_same_totals) {
+  const TwinOptions options = mix_migration(5, 300);
+  EXPECT_TRUE(same(finished_twin(options)->totals(), finished_twin(options)->totals()));
+  TwinOptions other = options;
+  other.seed = 6;
+  EXPECT_FALSE(same(finished_twin(options)->totals(), finished_twin(other)->totals()));
+}
+
+// Figures of the demo: a large budget breaks gap and TPOT limits of code, a small one does not, a
+// very small one ruins TTFT.
+TEST(TwinExact, the_demo_has_something_to_tune) {
+  const auto bad_share = [](double budget, double k) {
+    const TwinOptions options = mix_migration(3, 1800);
+    const auto twin = make_twin(options);
+    EXPECT_TRUE(twin->apply({budget, 1024, k}).has_value());
+    twin->drain();
+    const Totals totals = twin->totals();
+    EXPECT_GT(totals.classes[0].ledger.attainment(), budget > 500 ? 0.985 : 0.5);
+    return 1 - totals.attainment;
+  };
+  const double wide = bad_share(8192, 0), drafted = bad_share(1024, 1), narrow = bad_share(256, 0);
+  EXPECT_GT(wide, 0.02);
+  EXPECT_LT(drafted, 0.01);
+  EXPECT_GT(narrow, 0.05);
+}
+
+struct Measured {
+  int tp;
+  std::uint32_t in, out;
+  int concurrency;
+  double ttft_ms, tpot_ms;
+};
+
+class ClosedLoop : public testing::TestWithParam<Measured> {};
+
+// Llama-3.1-70B fp8 on H100 under vLLM, closed loop (AIConfigurator's measured rows).
+TEST_P(ClosedLoop, tpot_is_near_what_was_measured) {
+  const Measured& m = GetParam();
+  TwinOptions options = small_twin();
+  PoolSpec& pool = options.fleet.pools[0];
+  pool.model = "llama-3.1-70b";
+  pool.dtype = "fp8";
+  pool.tp = m.tp;
+  pool.engine.gpu_memory_utilization = 0.9;
+  options.closed_loop_concurrency = m.concurrency;
+  Rng rng(1);
+  workload::Trace trace;
+  for (int i = 0; i < 10 * m.concurrency; ++i) {
+    const auto length = [&](double nominal) {
+      return static_cast<std::uint32_t>(nominal * rng.uniform(0.8, 1));
+    };
+    trace.push_back(request_at(0, length(m.in), length(m.out)));
+  }
+  set_trace(options, std::move(trace));
+  const auto twin = make_twin(options);
+  for (int i = 0; i < 40; ++i) twin->drain();
+  const Totals totals = twin->totals();
+  ASSERT_EQ(totals.ledger.good, totals.ledger.arrived);
+  ASSERT_EQ(totals.ledger.arrived, static_cast<std::uint64_t>(10 * m.concurrency));
+  EXPECT_NEAR(totals.tpot_ms.mean / m.tpot_ms, 1, 0.10);
+  // KV-starved rows wait for tens of seconds, the others for one prefill or a few.
+  EXPECT_NEAR(std::log(totals.ttft_ms.mean / m.ttft_ms), 0, std::log(1.5));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    H100, ClosedLoop,
+    testing::Values(Measured{2, 1024, 1024, 4, 121, 17.4}, Measured{2, 1024, 1024, 64, 415, 28.8},
+                    Measured{2, 8192, 1024, 16, 1284, 34.6},
+                    Measured{2, 8192, 1024, 64, 59175, 52.4},
+                    Measured{2, 1024, 8192, 64, 30787, 41.7},
+                    Measured{4, 1024, 1024, 16, 121, 13.2}, Measured{4, 8192, 1024, 4, 453, 13.3},
+                    Measured{4, 8192, 1024, 64, 1745, 53.5}, Measured{8, 1024, 1024, 64, 185, 15.5},
+                    Measured{8, 8192, 1024, 16, 483, 15.9}));
+
+}  // namespace
+}  // namespace arqon::sim
