@@ -68,6 +68,7 @@ figure{margin:0}
 .swatch.limit{border-top:2px dashed var(--soft)}
 .swatch.base{border-top:1.5px solid var(--base)}.swatch.yesterday{border-top-style:dashed}
 .swatch.hindsight{border-top-style:dotted;border-top-width:2px}
+.swatch.canary{border-top:1.5px dashed var(--own)}
 .swatch.strong{border-top-color:var(--own)}
 .c0{--k:var(--c0)}.c1{--k:var(--c1)}.c2{--k:var(--c2)}.c3{--k:var(--c3)}.c4{--k:var(--c4)}.c5{--k:var(--c5)}
 svg{display:block;width:100%;height:auto;overflow:visible}
@@ -81,6 +82,7 @@ polyline.own,polyline.strong{stroke-width:2.2}
 polyline.strong{stroke:var(--own)}polyline.fine{stroke-width:1.3}
 polyline.limit{stroke-width:1.5;stroke-dasharray:6 4;opacity:.9}
 polyline.base{stroke:var(--base);stroke-width:1.2;opacity:.9}
+polyline.canary{stroke:var(--own);stroke-width:1.2;stroke-dasharray:2.5 2.5}
 polyline.yesterday{stroke-dasharray:5 3}polyline.hindsight{stroke-dasharray:1.5 3.5;stroke-width:2}
 .area{fill:var(--k);opacity:.42}
 .level{stroke:var(--ink);stroke-dasharray:6 4;stroke-width:1.2}
@@ -88,7 +90,6 @@ text.level-text{fill:var(--ink);text-anchor:end;paint-order:stroke;stroke:var(--
 .mark{stroke-width:1.5;stroke:var(--page)}
 .mark.applied{fill:var(--applied)}.mark.confirmed{fill:var(--confirmed)}.mark.reverted{fill:var(--reverted)}
 .mark.refused{fill:none;stroke:var(--refused);stroke-width:2}
-.mark.reflex circle{r:2.2px}.mark.reflex{stroke-width:.8}
 .marks{display:flex;flex-wrap:wrap;gap:4px 22px;font-size:.875rem;margin:26px 0 0;padding-left:8px;max-width:100%;width:max-content;position:sticky;left:0;color:var(--soft)}
 svg.sample{width:16px;height:16px;flex:none;position:relative;top:3px}
 .cross{stroke:var(--ink);stroke-width:1;opacity:.55;pointer-events:none}

@@ -252,8 +252,10 @@ std::string both(const StrategySummary& own, const StrategySummary& base,
         percent(base.attainment));
   }
   if (measure == "good_tokens") {
-    return fmt::format("ArqonHPO delivered {} good tokens; {} would have delivered {}.",
-                       short_count(own.good_tokens), with, short_count(base.good_tokens));
+    return fmt::format(
+        "ArqonHPO delivered {} good tokens ({} of requests good); {} would have delivered {} ({}).",
+        short_count(own.good_tokens), percent(own.attainment), with, short_count(base.good_tokens),
+        percent(base.attainment));
   }
   if (measure == "latency") {
     return fmt::format(

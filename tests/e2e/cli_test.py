@@ -100,7 +100,8 @@ class Help(CliTest):
                                  'did you mean "main.batch_size"?'),
                                 (("simulate", "steady", "--set", "main.batch_size=0"), "[8, 1024]"),
                                 (("simulate", "steady", "--set", "main.batch_size"), "KNOB=VALUE"),
-                                (("tune",), "required"), (("tune", "steady", "--seed", "x"), "seed")):
+                                (("tune",), "required"),
+                                (("tune", "steady", "--seed", "x"), "seed")):
             result = self.expect(2, *arguments)
             self.assertIn(hint, result.stderr)
             self.assertEqual(result.stdout, "")
@@ -165,6 +166,9 @@ class Simulate(CliTest):
         parts = ("good", "late", "cut", "rejected", "unfinished")
         self.assertGreater(ledger["arrived"], 1000)
         self.assertEqual(ledger["arrived"], sum(ledger[part] for part in parts))
+        for part in ("arrived", *parts):
+            of_classes = (row["ledger"][part] for row in document["classes"].values())
+            self.assertEqual(ledger[part], sum(of_classes))
 
     def test_a_setting_changes_the_result(self):
         scenario = self.short_scenario()
@@ -321,6 +325,19 @@ class Interrupt(CliTest):
                              ["changes.csv", "report.html", "result.json", "windows.csv"])
             learned = json.loads((self.folder / "state/learned.json").read_text())
             self.assertEqual(len(learned["runs"]), len(document["runs"]))
+
+    def test_a_second_ctrl_c_ends_at_once(self):
+        process = self.start_cli("tune", "mix-migration", "--strategies", "hindsight",
+                                 "--baselines", "none.json", "--threads", "1",
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                 env=environment())
+        process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        while (line := process.stderr.readline()) and b"stopping" not in line:
+            pass
+        process.send_signal(signal.SIGTERM)
+        # 130 where the first one had already done its work.
+        self.assertIn(process.wait(PATIENCE_S), (-signal.SIGTERM, 130))
 
 
 if __name__ == "__main__":
