@@ -89,7 +89,7 @@ void add_tune(CLI::App& app, TuneArgs& args) {
   verb->add_option("--state", args.state, "Folder of the state (default: .arqonhpo/NAME)")
       ->type_name("DIR");
   verb->add_option("--threads", args.threads, "Threads of a search, 1 to 1024 (default: all)")
-      ->check(CLI::Range(1, 1024))
+      ->check(CLI::Range(1, 1024).description(""))
       ->type_name("N");
   verb->add_option("--baselines", args.baselines,
                    "Stored settings of yesterday, hindsight and oracle")

@@ -152,8 +152,8 @@ std::string human(const TuneResult& result, const documents::Scenario& scenario,
                   const Places& places, const Console& console) {
   const report::Verdict v = report::verdict(result, scenario);
   const int width = std::min(console.width(), 100);
-  std::string out =
-      fmt::format("{}: {}\n\n", console.bold(scenario.name), report::scenario_sentence(scenario));
+  std::string out = console.bold(scenario.name) + "\n" +
+                    wrapped(report::scenario_sentence(scenario), width, 2) + "\n";
   if (!result.summary.empty()) out += comparison_table(result) + "\n";
   out += console.bold(report::to_string(v.tone)) + "\n" + wrapped(v.headline, width, 2);
   out += console.bold("What changed") + "\n" + wrapped(v.changed, width, 2);

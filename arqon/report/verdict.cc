@@ -288,6 +288,7 @@ void judge(Verdict& v, const TuneResult& result, const StrategySummary& own,
   } else if (order == 0) {
     v.headline = fmt::format("ArqonHPO came out level with {}. {}", title, sentence);
   }
+  if (own.seeds > 1) v.headline += fmt::format(" Medians over {} seeds.", own.seeds);
 }
 
 std::string pool_text(const sim::PoolSpec& pool) {
@@ -303,6 +304,21 @@ std::string joined(const std::vector<std::string>& parts, std::string_view last 
     out += parts[i];
   }
   return out;
+}
+
+// The rivals that did better, without those that knew the traffic beforehand; "" when none did.
+std::string ahead_sentence(const TuneResult& result, const StrategySummary& own,
+                           double attainable) {
+  std::vector<std::string> ahead;
+  for (const StrategySummary& s : result.summary) {
+    const bool rival = s.strategy == "rules" || s.strategy == "random" || s.strategy == "expert";
+    const int order =
+        compare_outcomes(outcome(result, own), outcome(result, s), result.measure, attainable);
+    if (rival && order < 0) {
+      ahead.push_back(fmt::format("{} ({})", s.strategy, measure_text(s, result.measure)));
+    }
+  }
+  return ahead.empty() ? "" : fmt::format("Ahead of ArqonHPO here: {}.", joined(ahead));
 }
 
 }  // namespace
@@ -357,6 +373,11 @@ Verdict verdict(const TuneResult& result, const documents::Scenario& scenario) {
     if (own == nullptr || other == nullptr) continue;
     v.brought.push_back(
         brought_sentence(result, *own, *other, ideal == nullptr ? 0 : ideal->attainment));
+  }
+  if (own != nullptr) {
+    const std::string ahead =
+        ahead_sentence(result, *own, ideal == nullptr ? 0 : ideal->attainment);
+    if (!ahead.empty()) v.brought.push_back(ahead);
   }
   v.hindsight = hindsight_text(result, own);
   return v;
