@@ -69,9 +69,9 @@ class Engine {
   virtual const Capabilities& capabilities() const = 0;
   // Puts a whole setting in force (live knobs at the next step; restart knobs after a drain and a
   // load) and returns the values accepted, which may differ from those asked for (clamped). With
-  // one replica in scope the others keep theirs, and that one gets no more than its fair share of
-  // the traffic, so that a setting which refuses quickly does not attract requests; a later call
-  // for all ends that.
+  // one replica in scope the others keep theirs, and the router gives all replicas the same traffic,
+  // in turns, so that a setting which refuses quickly does not attract requests and one that is
+  // slow cannot shed them; a later call for all ends that.
   virtual Result<Config> apply(const Config& setting, Scope scope) = 0;
   // Of one replica: counters of the requests sent to it (histograms may be empty), its gauges, and
   // the knob values in force there.

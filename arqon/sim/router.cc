@@ -30,25 +30,19 @@ void Router::set_weights(std::span<const double> weights) {
 }
 
 bool Router::usable(std::size_t replica) const {
-  return available_[replica] && weights_[replica] > 0 && (capped_ != replica || allowance_ >= 1);
-}
-
-void Router::cap_share(std::optional<std::size_t> replica) {
-  if (capped_ == replica) return;
-  capped_ = replica;
-  allowance_ = 0;
+  return available_[replica] && weights_[replica] > 0;
 }
 
 std::size_t Router::choose() {
-  if (!capped_) return choose_uncapped();
-  // Two requests of slack: a cap must not turn a short lull into a missing share.
-  allowance_ = std::min(2.0, allowance_ + 1.0 / static_cast<double>(available_.size()));
-  const std::size_t chosen = choose_uncapped();
-  if (chosen == *capped_) allowance_ -= 1;
-  return chosen;
+  if (!taking_turns_) return choose_by_policy();
+  for (std::size_t j = 0; j < loads_.size(); ++j) {
+    next_ = (next_ + 1) % loads_.size();
+    if (usable(next_)) return next_;
+  }
+  return next_;
 }
 
-std::size_t Router::choose_uncapped() {
+std::size_t Router::choose_by_policy() {
   bool any = false;
   for (std::size_t i = 0; i < available_.size(); ++i) any = any || usable(i);
   if (!any) {
