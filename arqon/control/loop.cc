@@ -459,8 +459,7 @@ Status Loop::confirm(const std::string& reason) {
   record_change(e.from, in_force(), serving::Scope{}, guard::Lane::kExperiment,
                 ChangeState::kConfirmed, reason);
   proposer_.passed(e.move);
-  reflex_.widen(in_force());
-  publish_envelope();
+  judge_envelope();
   evidence_.clear();
   price_ = std::max(kPriceFirst, price_ / 2);
   credit_ = price_;   // the direction is good: the next step need not wait to be paid for
@@ -474,7 +473,10 @@ Status Loop::confirm(const std::string& reason) {
 Status Loop::revert(const std::string& reason, bool refuted) {
   const Experiment& e = *experiment_;
   const Config tried(arm_guard().in_force().begin(), arm_guard().in_force().end());
-  if (phase_ == Phase::kMeasure) learn(e.move.target, e.judged);
+  if (phase_ == Phase::kMeasure) {
+    learn(e.move.target, e.judged);
+    judge_envelope();
+  }
   const stats::Counts rest = canary() ? e.judged.rest() : e.before;
   record_decision("revert", tried, e.from, reason, rest, e.judged.canary());
   const Config fleet = in_force();
@@ -542,6 +544,24 @@ Status Loop::judge_reflex(const stats::Counts& after, const serving::Observation
   evidence_.clear();
   quiet_until_ = now.at + kQuiet;
   return apply(guard_, serving::Scope{}, from, guard::Lane::kRevert, reason);
+}
+
+// Both arms of an experiment were measured: those that keep the targets span the envelope.
+void Loop::judge_envelope() {
+  double budget = 1;
+  for (const serving::Slo& c : classes_) budget = std::min(budget, 1 - c.attainment);
+  const auto judge = [&](const Config& setting, const stats::Counts& counts) {
+    if (counts.n < options_.window.requests_min) return;
+    if (counts.rate() <= budget) {
+      reflex_.prove(setting);
+    } else {
+      reflex_.refute(setting);
+    }
+  };
+  judge(experiment_->from, experiment_->judged.rest());
+  judge(experiment_->move.target, experiment_->judged.canary());
+  if (phase_ == Phase::kWiden) reflex_.prove(in_force());   // confirmed, if only as the better one
+  publish_envelope();
 }
 
 void Loop::publish_envelope() {

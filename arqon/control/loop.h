@@ -74,6 +74,7 @@ class Loop {
   void open_experiment(Move move, const stats::Counts& before, const serving::Observation& now);
   Status reflex(const serving::Observation& now);
   Status judge_reflex(const stats::Counts& after, const serving::Observation& now);
+  void judge_envelope();
   void publish_envelope();
   bool tripped() const;
   // One step towards the experiment's target with the guard of that part of the fleet. True when

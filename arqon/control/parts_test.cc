@@ -136,7 +136,7 @@ TEST(Reflex, moves_only_inside_the_envelope_that_experiments_confirmed) {
   const Config boot{8192, 0};
   Reflex reflex(budget_space(), limits(), protective(), boot);
   EXPECT_FALSE(reflex.move(boot, evidence, time_at(100)).has_value());
-  reflex.widen(Config{5120, 1});
+  reflex.prove(Config{5120, 1});
   const auto move = reflex.move(boot, evidence, time_at(100));
   ASSERT_TRUE(move.has_value());
   EXPECT_EQ(move->target[0], 6144);   // one max_delta, not the whole way
@@ -147,13 +147,26 @@ TEST(Reflex, moves_only_inside_the_envelope_that_experiments_confirmed) {
   EXPECT_FALSE(reflex.move(second->target, evidence, time_at(102)).has_value());
 }
 
+TEST(Reflex, the_envelope_forgets_what_was_refuted_and_what_another_regime_proved) {
+  const Config boot{8192, 0};
+  Reflex reflex(budget_space(), limits(), protective(), boot);
+  reflex.prove(Config{2048, 0});
+  reflex.prove(Config{1024, 1});
+  EXPECT_EQ(reflex.high()[0], 8192);
+  reflex.refute(boot);
+  EXPECT_EQ(reflex.high()[0], 2048);
+  EXPECT_EQ(reflex.low(), (Config{1024, 0}));
+  reflex.reset(Config{1024, 1});
+  EXPECT_EQ(reflex.low(), reflex.high());
+}
+
 TEST(Reflex, waits_longer_after_each_move_that_did_not_help) {
   Evidence evidence(classes());
   Feed feed(evidence);
   for (int i = 0; i < 20; ++i) feed.second(20, 10);
   const Config boot{8192, 0};
   Reflex reflex(budget_space(), limits(), protective(), boot);
-  reflex.widen(Config{1024, 0});
+  reflex.prove(Config{1024, 0});
   reflex.helped(false, time_at(0));
   EXPECT_FALSE(reflex.move(boot, evidence, time_at(119)).has_value());
   EXPECT_TRUE(reflex.move(boot, evidence, time_at(121)).has_value());

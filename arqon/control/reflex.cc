@@ -20,16 +20,37 @@ Reflex::Reflex(Space space, std::vector<guard::Limits> limits, std::vector<Prote
     : space_(std::move(space)),
       limits_(std::move(limits)),
       protective_(std::move(protective)),
+      proven_{baseline},
       low_(baseline),
       high_(baseline),
       pause_(kPauseFirst) {
   protective_.resize(space_.size());
 }
 
-void Reflex::widen(const Config& confirmed) {
-  for (std::size_t i = 0; i < confirmed.size(); ++i) {
-    low_[i] = std::min(low_[i], confirmed[i]);
-    high_[i] = std::max(high_[i], confirmed[i]);
+void Reflex::prove(const Config& setting) {
+  refute(setting);   // the newest proof counts, and counts once
+  proven_.push_back(setting);
+  if (proven_.size() > kProvenMax) proven_.erase(proven_.begin());
+  span_proven();
+}
+
+void Reflex::refute(const Config& setting) {
+  std::erase(proven_, setting);
+  if (!proven_.empty()) span_proven();
+}
+
+void Reflex::reset(const Config& confirmed) {
+  proven_ = {confirmed};
+  span_proven();
+}
+
+void Reflex::span_proven() {
+  low_ = high_ = proven_.front();
+  for (const Config& setting : proven_) {
+    for (std::size_t i = 0; i < setting.size(); ++i) {
+      low_[i] = std::min(low_[i], setting[i]);
+      high_[i] = std::max(high_[i], setting[i]);
+    }
   }
 }
 

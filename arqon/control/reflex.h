@@ -24,10 +24,12 @@ class Reflex {
   Reflex(Space space, std::vector<guard::Limits> limits, std::vector<Protective> protective,
          const Config& baseline);
 
-  // A confirmed setting widens the envelope to include it.
-  void widen(const Config& confirmed);
-  // The envelope shrinks to this setting: what was proven before no longer holds.
-  void reset(const Config& confirmed) { low_ = high_ = confirmed; }
+  // An experiment has shown this setting to keep its targets: the envelope includes it.
+  void prove(const Config& setting);
+  // An experiment has shown it to miss them: the envelope spans what else was proven.
+  void refute(const Config& setting);
+  // What was proven before no longer holds, but for this setting.
+  void reset(const Config& confirmed);
   const Config& low() const { return low_; }
   const Config& high() const { return high_; }
 
@@ -38,10 +40,14 @@ class Reflex {
   void helped(bool yes, TimePoint now);
 
  private:
+  void span_proven();
+
   Space space_;
   std::vector<guard::Limits> limits_;
   std::vector<Protective> protective_;
-  Config low_, high_;
+  static constexpr std::size_t kProvenMax = 64;
+  std::vector<Config> proven_;   // never empty
+  Config low_, high_;            // of proven_, per slot
   TimePoint quiet_until_{};
   Duration pause_;
 };

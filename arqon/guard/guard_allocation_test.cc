@@ -1,5 +1,4 @@
-// The hot path's promise, counted: nothing is allocated after create(). Also what the benches say
-// about nanoseconds would mean little without it.
+// The hot path's promise, counted: nothing is allocated after create().
 #include <gtest/gtest.h>
 
 #include <cstdlib>

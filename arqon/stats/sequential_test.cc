@@ -65,6 +65,38 @@ TEST(LogEBelow, equals_the_mixture_written_out) {
   EXPECT_NEAR(log_e_below({700, 3}, 0.01, 2), std::log(sum / 2), 1e-9);
 }
 
+// Probability of `bad` among n independent requests.
+double binomial(std::uint64_t n, std::uint64_t bad, double rate) {
+  double p = 1;
+  for (std::uint64_t i = 0; i < n; ++i) {
+    if (i < bad) {
+      p *= rate * static_cast<double>(n - i) / static_cast<double>(bad - i);
+    } else {
+      p *= 1 - rate;
+    }
+  }
+  return p;
+}
+
+// What makes an e-value one: its mean is 1 at the edge of the hypothesis and less inside it.
+TEST(LogE, has_mean_one_at_its_limit_and_less_beyond) {
+  for (const double p0 : {0.01, 0.2, 0.45, 0.8}) {
+    const auto mean = [&](double rate, double dispersion, auto&& log_e) {
+      double sum = 0;
+      for (std::uint64_t bad = 0; bad <= 40; ++bad) {
+        sum += binomial(40, bad, rate) * std::exp(log_e(Counts{40, bad}, p0, dispersion));
+      }
+      return sum;
+    };
+    EXPECT_NEAR(mean(p0, 1, log_e_above), 1, 1e-9) << p0;
+    EXPECT_NEAR(mean(p0, 1, log_e_below), 1, 1e-9) << p0;
+    EXPECT_LT(mean(p0 * 0.9, 1, log_e_above), 1) << p0;
+    EXPECT_LT(mean(p0 * 1.1, 1, log_e_below), 1) << p0;
+    EXPECT_LT(mean(p0, 3, log_e_above), 1) << p0;
+    EXPECT_LT(mean(p0, 3, log_e_below), 1) << p0;
+  }
+}
+
 TEST(LogEAbove, finds_a_raised_rate_within_the_requests_the_design_names) {
   EXPECT_LE(simulate(0.10, 200, 5000, above).median, 40);
   EXPECT_LE(simulate(0.05, 200, 5000, above).median, 100);
@@ -136,6 +168,22 @@ TEST(ConfidenceSequence, holds_the_true_rate_at_all_times_together) {
   }
 }
 
+TEST(ConfidenceSequence, ends_where_the_mixture_integrated_numerically_excludes) {
+  const Counts counts{60, 7};
+  const Interval interval = confidence_sequence(counts, 0.05);
+  for (const double p : {interval.low, interval.high}) {
+    // Beta(1/2, 1/2) over rates r is the uniform distribution of a, r = sin^2(a).
+    double mixture = 0;
+    constexpr int kSteps = 20000;
+    for (int i = 0; i < kSteps; ++i) {
+      const double a = (i + 0.5) / kSteps * std::acos(0.0);
+      const double rate = std::sin(a) * std::sin(a);
+      mixture += std::pow(rate / p, 7) * std::pow((1 - rate) / (1 - p), 53) / kSteps;
+    }
+    EXPECT_NEAR(mixture, 20, 1e-4) << p;
+  }
+}
+
 TEST(ConfidenceSequence, narrows_with_requests_and_widens_with_dispersion) {
   const Interval few = confidence_sequence({100, 1}, 0.05);
   const Interval many = confidence_sequence({10000, 100}, 0.05);
@@ -189,6 +237,33 @@ Alarms simulate_two(const TwoArms& arms, int runs, std::uint64_t stride, const D
 bool worse(const Comparison& c) { return c.log_e_worse >= kLevel; }
 bool better(const Comparison& c) { return c.log_e_better >= kLevel; }
 bool not_worse(const Comparison& c) { return c.log_e_not_worse >= kLevel; }
+
+// Exactly, for every outcome of two small arms: no hypothesis that holds is spoken against on
+// average.
+TEST(Compare, each_e_value_has_mean_at_most_one_wherever_its_hypothesis_holds) {
+  constexpr std::uint64_t kN = 9, kM = 14;
+  for (const double margin : {0.0, 0.1}) {
+    std::vector<Comparison> all;
+    for (std::uint64_t i = 0; i <= kN; ++i) {
+      for (std::uint64_t c = 0; c <= kM; ++c) all.push_back(compare({kN, i}, {kM, c}, margin));
+    }
+    const auto mean = [&](double incumbent, double challenger, double Comparison::*log_e) {
+      double sum = 0;
+      for (std::uint64_t i = 0; i <= kN; ++i) {
+        for (std::uint64_t c = 0; c <= kM; ++c) {
+          sum += binomial(kN, i, incumbent) * binomial(kM, c, challenger) *
+                 std::exp(all[i * (kM + 1) + c].*log_e);
+        }
+      }
+      return sum;
+    };
+    for (const double rate : {0.02, 0.15, 0.5, 0.85}) {
+      EXPECT_LE(mean(rate, rate + margin, &Comparison::log_e_worse), 1) << rate;
+      EXPECT_LE(mean(rate, rate, &Comparison::log_e_better), 1) << rate;
+      EXPECT_LE(mean(rate, rate + margin, &Comparison::log_e_not_worse), 1) << rate;
+    }
+  }
+}
 
 TEST(Compare, equal_arms_are_rarely_told_apart_whenever_one_looks) {
   const auto either = [](const Comparison& c) { return worse(c) || better(c); };
