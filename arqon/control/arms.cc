@@ -43,8 +43,4 @@ double Arms::dispersion() const {
   return std::max(1.0, (squared_ + kPrior) / (expected_ + kPrior));
 }
 
-stats::Comparison Arms::compare(double margin) const {
-  return stats::compare(rest_, canary_, margin, dispersion());
-}
-
 }  // namespace arqon::control

@@ -22,15 +22,18 @@ constexpr double kAim = 0.5;
 // First price of an experiment in bad requests beyond the aim; doubled by each one that fails.
 constexpr double kPriceFirst = 20;
 constexpr double kPriceMax = 5000;
-// Verdicts are looked for after this many requests of the arm under test.
+// Verdicts are looked for after this many requests of the arm under test; a confirmation takes a
+// whole window of them.
 constexpr std::uint64_t kJudgedMin = 50;
 // An experiment ends undecided after this many windows' worth of requests, and earlier when it is
 // hardly better: (windows, greatest ratio of bad shares that is still worth waiting for).
 constexpr std::uint64_t kWindowsMax = 16;
-constexpr std::array<std::pair<std::uint64_t, double>, 2> kFutility{{{2, 0.8}, {6, 0.9}}};
+constexpr std::array<std::pair<std::uint64_t, double>, 3> kFutility{{{1, 0.95}, {2, 0.8}, {6, 0.9}}};
 constexpr double kIncumbentSeconds = 240;
-constexpr Duration kSettleMax = std::chrono::seconds(90);
-constexpr Duration kQueueStill = std::chrono::seconds(3);
+constexpr Duration kSettleMax = std::chrono::seconds(180);
+constexpr Duration kQueueStill = std::chrono::seconds(5);
+constexpr double kQueueSmoothing = 0.25;   // per second
+constexpr double kQueueNoise = 3;          // requests
 constexpr double kMixSeconds = 120;
 constexpr double kMixMoved = 0.2;     // of all requests
 constexpr double kHealthySeconds = 300;
@@ -154,7 +157,7 @@ Status Loop::run_until(TimePoint end) {
     status = tick();
   }
   if (experiment_) {
-    const Status reverted = revert("the run ends", false);
+    const Status reverted = revert("the run ends", Finding::kNothing);
     if (status) status = reverted;
   }
   if (auto window = meter_->finish(last_, state())) record_.windows.push_back(std::move(*window));
@@ -171,7 +174,7 @@ Status Loop::tick() {
     traffic_.clear();
     (void)meter_->take(now, state());
     last_ = now;
-    return experiment_ ? revert("the engine restarted", false) : Status{};
+    return experiment_ ? revert("the engine restarted", Finding::kNothing) : Status{};
   }
   account(now);
   Status status;
@@ -209,6 +212,8 @@ void Loop::account(const serving::Observation& now) {
       canary() ? stats::Counts{whole.n - part.n, whole.bad - part.bad} : stats::Counts{};
   e.arms.add(part, rest);
   if (phase_ == Phase::kMeasure) e.judged.add(part, rest);
+  const std::array<double, 2> queues{arm.waiting, now.waiting - (canary() ? arm.waiting : 0)};
+  for (std::size_t i = 0; i < 2; ++i) e.waiting[i] += kQueueSmoothing * (queues[i] - e.waiting[i]);
   e.last = std::move(arm);
 }
 
@@ -305,7 +310,7 @@ Status Loop::begin(const serving::Observation& now) {
                   breach->tally.n, serving::to_string(breach->limit), move->why);
   if (!may_write()) {
     record_decision("recommend", from, move->target, why, before);
-    proposer_.failed(*move);   // said once; not repeated every window
+    proposer_.failed(*move, false);   // said once; not repeated every window
     return {};
   }
   record_decision("experiment", from, move->target, why, before);
@@ -331,6 +336,7 @@ void Loop::open_experiment(Move move, const stats::Counts& before,
     ARQON_ASSERT(violation.kind == guard::ViolationKind::kNone);
   }
   e.last = canary() ? engine_.observe(e.scope) : now;
+  e.waiting = {e.last.waiting, now.waiting - (canary() ? e.last.waiting : 0)};
   phase_ = Phase::kGlide;
 }
 
@@ -362,10 +368,10 @@ Result<bool> Loop::step(guard::SafetyExecutor& guard, serving::Scope scope,
 }
 
 Status Loop::glide(const serving::Observation& now) {
-  if (tripped()) return revert("bad requests shot up on the way", true);
-  if (!may_write()) return revert("frozen while on the way", false);
+  if (tripped()) return revert("bad requests shot up on the way", Finding::kWorse);
+  if (!may_write()) return revert("frozen while on the way", Finding::kNothing);
   const auto arrived = step(arm_guard(), experiment_->scope, now);
-  if (!arrived) return revert(arrived.error().message, true);
+  if (!arrived) return revert(arrived.error().message, Finding::kWorse);
   if (*arrived) begin_settling(now);
   return {};
 }
@@ -381,22 +387,32 @@ void Loop::begin_settling(const serving::Observation& now) {
   }
   phase_ = Phase::kSettle;
   experiment_->settled = now.at + settle;
-  experiment_->waiting_low = experiment_->last.waiting;
-  experiment_->waiting_low_at = now.at;
+  experiment_->waiting_from = experiment_->waiting;
+  experiment_->waiting_moved = now.at;
 }
 
-// Settled when the least time has passed and the queue that the old setting left has stopped
-// shrinking.
+// Settled when the least time has passed and the queue has found its new level: while it shrinks
+// the old setting's requests are counted, and while it grows the fate of those in it is unknown.
 void Loop::settle(const serving::Observation& now) {
   Experiment& e = *experiment_;
-  if (e.last.waiting < 0.95 * e.waiting_low - 1) {
-    e.waiting_low = e.last.waiting;
-    e.waiting_low_at = now.at;
+  if (std::abs(e.waiting[0] - e.waiting_from[0]) > std::max(1.0, 0.05 * e.waiting_from[0])) {
+    e.waiting_from = e.waiting;
+    e.waiting_moved = now.at;
   }
-  const bool still = now.at >= e.waiting_low_at + kQueueStill;
+  const bool still = now.at >= e.waiting_moved + kQueueStill;
   const bool late = now.at >= e.settled + kSettleMax;
   if (now.at < e.settled || (!still && !late)) return;
+  e.waiting_from = e.waiting;
   phase_ = Phase::kMeasure;
+}
+
+// Requests that have queued up since judging began have no fate yet; a setting must not look good
+// because it puts off the bad news. Each counts as bad. A few come and go with the traffic.
+stats::Counts Loop::with_backlog(const stats::Counts& counts, std::size_t arm) const {
+  const double grown =
+      experiment_->waiting[arm] - experiment_->waiting_from[arm] - kQueueNoise;
+  const auto backlog = static_cast<std::uint64_t>(std::max(0.0, grown));
+  return {counts.n + backlog, counts.bad + backlog};
 }
 
 // The arm under test is far worse than the confirmed setting: no time to wait for a verdict.
@@ -412,26 +428,27 @@ bool Loop::tripped() const {
 Status Loop::measure(const serving::Observation& now) {
   Experiment& e = *experiment_;
   if (!canary() && e.judged.rest().n == 0) e.judged.add({}, e.before);
-  const stats::Counts arm = e.judged.canary(), rest = e.judged.rest();
+  const stats::Counts arm = with_backlog(e.judged.canary(), 0);
+  const stats::Counts rest = with_backlog(e.judged.rest(), 1);
   const bool out_of_time = to_seconds(now.at - e.settled) > options_.window.seconds_max;
   if (arm.n < kJudgedMin || rest.n < kJudgedMin) {
-    return out_of_time ? revert("too few requests to judge", false) : Status{};
+    return out_of_time ? revert("too few requests to judge", Finding::kNothing) : Status{};
   }
-  const stats::Comparison verdict = e.judged.compare(0);
+  const stats::Comparison verdict = stats::compare(rest, arm, 0, e.judged.dispersion());
   const double enough = std::log(1 / kAlpha);
-  if (verdict.log_e_better >= enough) {
+  if (verdict.log_e_better >= enough && arm.n >= options_.window.requests_min) {
     learn(e.move.target, e.judged);
     phase_ = Phase::kWiden;
     return widen(now);
   }
-  if (verdict.log_e_worse >= enough) return revert("worse than the confirmed setting", true);
+  if (verdict.log_e_worse >= enough) return revert("worse than the confirmed setting", Finding::kWorse);
   const std::uint64_t window = options_.window.requests_min;
   const bool futile =
       std::any_of(kFutility.begin(), kFutility.end(), [&](const auto& rule) {
         return arm.n >= rule.first * window && arm.rate() > rule.second * rest.rate();
       });
   if (futile || out_of_time || arm.n >= kWindowsMax * window) {
-    return revert("no better as far as can be told: inconclusive", true);
+    return revert("no better as far as can be told: inconclusive", Finding::kNoBetter);
   }
   return {};
 }
@@ -440,9 +457,9 @@ Status Loop::measure(const serving::Observation& now) {
 Status Loop::widen(const serving::Observation& now) {
   Experiment& e = *experiment_;
   if (canary()) {
-    if (!may_write()) return revert("frozen before the fleet followed", false);
+    if (!may_write()) return revert("frozen before the fleet followed", Finding::kNothing);
     const auto arrived = step(guard_, serving::Scope{}, now);
-    if (!arrived) return revert(arrived.error().message, true);
+    if (!arrived) return revert(arrived.error().message, Finding::kWorse);
     if (!*arrived) return {};
     canary_guard_.confirm(now.at);
   }
@@ -470,7 +487,7 @@ Status Loop::confirm(const std::string& reason) {
   return {};
 }
 
-Status Loop::revert(const std::string& reason, bool refuted) {
+Status Loop::revert(const std::string& reason, Finding finding) {
   const Experiment& e = *experiment_;
   const Config tried(arm_guard().in_force().begin(), arm_guard().in_force().end());
   if (phase_ == Phase::kMeasure) {
@@ -488,8 +505,9 @@ Status Loop::revert(const std::string& reason, bool refuted) {
   if (tried != e.from || fleet != e.from) {
     applied = apply(guard_, serving::Scope{}, tried, guard::Lane::kRevert, reason);
   }
-  if (refuted) {
-    proposer_.failed(e.move);
+  if (finding != Finding::kNothing) {
+    const bool hopeless = rest.rate() > 0.5 && e.judged.canary().rate() > 0.5;
+    proposer_.failed(e.move, finding == Finding::kNoBetter && hopeless);
     price_ = std::min(kPriceMax, 2 * price_);
   }
   if (fleet != e.from || !canary()) quiet_until_ = clock_.now() + 2 * kQuiet;

@@ -50,8 +50,10 @@ class Loop {
     stats::Counts before;        // the confirmed setting's recent past
     TimePoint started{};
     TimePoint settled{};         // earliest end of settling
-    double waiting_low = 0;      // least queue seen while settling
-    TimePoint waiting_low_at{};
+    // Queues of the arm under test and of the rest, smoothed, and where they stood when settling
+    // last saw them move (arm) and when judging began (both).
+    std::array<double, 2> waiting{}, waiting_from{};
+    TimePoint waiting_moved{};
     Arms arms;                   // since the experiment began: for the tripwire
     Arms judged;                 // since it settled: for the verdict
     serving::Observation last;   // of the scope
@@ -77,12 +79,15 @@ class Loop {
   void judge_envelope();
   void publish_envelope();
   bool tripped() const;
+  stats::Counts with_backlog(const stats::Counts& counts, std::size_t arm) const;
   // One step towards the experiment's target with the guard of that part of the fleet. True when
   // the target is in force there; an error when guard or engine refuse.
   Result<bool> step(guard::SafetyExecutor& guard, serving::Scope scope,
                     const serving::Observation& now);
   Status confirm(const std::string& reason);
-  Status revert(const std::string& reason, bool refuted);
+  // What a revert says about the setting tried.
+  enum class Finding : std::uint8_t { kNothing, kNoBetter, kWorse };
+  Status revert(const std::string& reason, Finding finding);
   void learn(const Config& target, const Arms& arms);
   // Puts what the guard published into that part of the fleet; reads back what is in force.
   Status apply(const guard::SafetyExecutor& guard, serving::Scope scope, const Config& from,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>

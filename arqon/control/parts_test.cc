@@ -118,7 +118,7 @@ TEST(Proposer, never_repeats_a_failed_target_until_the_regime_changes) {
     EXPECT_EQ(std::find(failed.begin(), failed.end(), move->target), failed.end());
     EXPECT_TRUE(budget_space().contains(move->target));
     failed.push_back(move->target);
-    proposer->failed(*move);
+    proposer->failed(*move, false);
   }
   ASSERT_GE(failed.size(), 5u);
   ASSERT_TRUE(proposer->new_regime().has_value());

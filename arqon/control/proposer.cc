@@ -93,7 +93,13 @@ std::optional<Move> Proposer::protective_move(const Config& incumbent, const Bre
     if (direction == 0 || !scalar(space_[k])) continue;
     const double length = size(k, direction);
     if (length < kSmallestStep || length <= best_size) continue;
-    const auto target = step(incumbent, k, direction, share > kSevereShare ? 2 * length : length);
+    double reach = share > kSevereShare ? 2 * length : length;
+    auto target = step(incumbent, k, direction, reach);
+    // Where most requests fail, what was tried in calmer traffic is no answer: reach further.
+    while (!target && share > kSevereShare && reach < 1) {
+      reach = std::min(1.0, 2 * reach);
+      target = step(incumbent, k, direction, reach);
+    }
     if (!target) continue;
     best = Move{*target,
                 fmt::format("{} {} protects the {} limit", direction > 0 ? "raising" : "lowering",
@@ -159,9 +165,12 @@ void Proposer::passed(const Move& move) {
   incumbent_score_ = last_score_;
 }
 
-void Proposer::failed(const Move& move) {
+void Proposer::failed(const Move& move, bool too_short) {
   ++failures_in_a_row_;
-  if (move.knob) size(*move.knob, move.direction) *= 0.5;
+  if (move.knob) {
+    double& length = size(*move.knob, move.direction);
+    length = too_short ? std::min(1.0, 2 * length) : 0.5 * length;
+  }
   tried_.push_back(move.target);
   if (tried_.size() > kTriedMax) tried_.erase(tried_.begin());
 }

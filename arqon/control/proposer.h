@@ -32,9 +32,11 @@ class Proposer {
 
   // The next target worth an experiment from `incumbent`, or nothing when all is tried.
   std::optional<Move> next(const Config& incumbent, const std::optional<Breach>& breach);
-  // The verdict on a move; a failed one halves the step of its axis and is not tried again.
+  // The verdict on a move. A failed one halves the step of its axis, or doubles it when the move
+  // changed nothing where nearly everything fails: then it did not go far enough. Its target is not
+  // tried again.
   void passed(const Move& move);
-  void failed(const Move& move);
+  void failed(const Move& move, bool too_short);
   // How many times as bad as `incumbent` a setting was, measured at the same time. The solver
   // learns the logarithm, chained over incumbents, so that traffic which changes between
   // experiments does not mislead it.

@@ -30,7 +30,7 @@ void Router::set_weights(std::span<const double> weights) {
 }
 
 bool Router::usable(std::size_t replica) const {
-  return available_[replica] && weights_[replica] > 0 && (capped_ != replica || allowance_ >= 1);
+  return available_[replica] && weights_[replica] > 0 && capped_ != replica;
 }
 
 void Router::cap_share(std::optional<std::size_t> replica) {
@@ -41,11 +41,10 @@ void Router::cap_share(std::optional<std::size_t> replica) {
 
 std::size_t Router::choose() {
   if (!capped_) return choose_uncapped();
-  // Two requests of slack: a cap must not turn a short lull into a missing share.
-  allowance_ = std::min(2.0, allowance_ + 1.0 / static_cast<double>(available_.size()));
-  const std::size_t chosen = choose_uncapped();
-  if (chosen == *capped_) allowance_ -= 1;
-  return chosen;
+  allowance_ += 1.0 / static_cast<double>(available_.size());
+  if (allowance_ < 1 || !available_[*capped_]) return choose_uncapped();
+  allowance_ -= 1;
+  return *capped_;
 }
 
 std::size_t Router::choose_uncapped() {
