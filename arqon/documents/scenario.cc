@@ -57,6 +57,16 @@ void read_classes(const Node& node, Scenario& scenario) {
   }
 }
 
+// A quality that no pool has cannot be kept.
+void check_quality(const Node& classes, const Scenario& scenario) {
+  double best = 0;
+  for (const sim::PoolSpec& pool : scenario.fleet.pools) best = std::max(best, pool.quality);
+  for (std::size_t i = 0; i < scenario.classes.size(); ++i) {
+    if (scenario.fleet.pools.empty() || scenario.quality_min[i] <= best) continue;
+    classes.child(scenario.classes[i].name).child("quality").fail("no pool has this quality");
+  }
+}
+
 control::WindowSpec read_window(const Node& node) {
   const Section section(node, internal::kWindowKeys);
   control::WindowSpec out;
@@ -100,6 +110,7 @@ Scenario read_scenario(const Node& node) {
   read_head(root, out);
   out.fleet = internal::read_fleet(root.need("fleet"));
   read_classes(root.need("classes"), out);
+  check_quality(root.get("classes"), out);
   std::vector<std::string> classes;
   for (const serving::Slo& slo : out.classes) classes.push_back(slo.name);
   out.workloads = internal::read_workloads(root.need("workload"), classes, out.duration_s);

@@ -4,6 +4,7 @@
 
 #include "arqon/documents/internal/keys.h"
 #include "arqon/documents/internal/scenario_parts.h"
+#include "arqon/sim/model_data.h"
 
 namespace arqon::documents::internal {
 namespace {
@@ -57,6 +58,13 @@ void read_tp(const Node& node, int& tp) {
   tp = static_cast<int>(*read);
 }
 
+template <typename Table>
+std::vector<std::string_view> names_of(const Table& table) {
+  std::vector<std::string_view> out;
+  for (const auto& row : table) out.push_back(row.name);
+  return out;
+}
+
 sim::PoolSpec read_pool(const Node& node) {
   const Section section(node, kPoolKeys);
   sim::PoolSpec out;
@@ -65,10 +73,17 @@ sim::PoolSpec read_pool(const Node& node) {
   if (!out.name.empty() && (!plain_name(out.name, /*dots=*/false) || out.name == "router")) {
     name.fail("must be letters, digits, '_' or '-', and not \"router\": it begins addresses");
   }
-  if (const auto index = section.need("model").one_of(kModels)) out.model = kModels[*index];
-  if (const auto index = section.need("gpu").one_of(kGpus)) out.gpu = kGpus[*index];
+  const auto models = names_of(sim::known_models());
+  const auto gpus = names_of(sim::known_gpus());
+  if (const auto index = section.need("model").one_of(models)) out.model = models[*index];
+  if (const auto index = section.need("gpu").one_of(gpus)) out.gpu = gpus[*index];
   read_tp(section.get("tp"), out.tp);
-  if (const auto index = section.get("dtype").one_of(kDtypes)) out.dtype = kDtypes[*index];
+  const Node dtype = section.get("dtype");
+  if (const auto index = dtype.one_of(kDtypes)) out.dtype = kDtypes[*index];
+  const sim::GpuData* gpu = sim::find_gpu(out.gpu);
+  if (out.dtype == "fp8" && gpu != nullptr && gpu->fp8_speedup <= 1) {
+    dtype.fail("this gpu has no fp8");
+  }
   assign(out.replicas, section.get("replicas").integer(kReplicas));
   assign(out.price_per_gpu_hour, section.get("price_per_gpu_hour").number(kPrice));
   assign(out.quality, section.get("quality").number(kFraction));
