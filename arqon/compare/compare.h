@@ -29,7 +29,7 @@ struct CompareOptions {
   std::vector<std::string> strategies;           // empty = all
   std::vector<std::uint64_t> seeds;              // empty = the scenario's own
   unsigned threads = 1;
-  std::filesystem::path baselines;               // stored yesterday/hindsight/oracle rows; "" = none
+  std::filesystem::path baselines;  // stored yesterday/hindsight/oracle rows; "" = none
   bool recompute_baselines = false;              // search again even where the file has them
   std::uint64_t screen_settings = 300;           // settings hindsight screens
   std::function<void(const Progress&)> progress; // called from one thread at a time

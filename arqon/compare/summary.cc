@@ -147,8 +147,8 @@ std::string compared(const StrategySummary& ours, const StrategySummary& theirs,
                      const std::string& whose) {
   const double a = 100 * (1 - ours.attainment), b = 100 * (1 - theirs.attainment);
   const char* verdict = a < b - 0.05 ? "fewer" : a > b + 0.05 ? "MORE" : "as many";
-  return fmt::format("ArqonHPO: {:.2f} % of requests bad, {}: {:.2f} % - {} bad requests.", a, whose,
-                     b, verdict);
+  return fmt::format("ArqonHPO: {:.2f} % of requests bad, {}: {:.2f} % - {} bad requests.", a,
+                     whose, b, verdict);
 }
 
 }  // namespace
@@ -157,7 +157,8 @@ std::vector<StrategySummary> summarise(const documents::Scenario& scenario,
                                        const std::vector<StrategyRun>& runs) {
   std::vector<StrategySummary> out;
   for (const StrategyRun& run : runs) {
-    if (row(out, run.strategy) == nullptr) out.push_back(summarise_one(scenario, run.strategy, runs));
+    if (row(out, run.strategy) == nullptr)
+      out.push_back(summarise_one(scenario, run.strategy, runs));
   }
   return out;
 }

@@ -24,11 +24,11 @@ namespace arqon::control {
 // One thread. Deterministic: the same options and observations give the same record.
 //
 // Two lanes. The reflex lane moves one knob a step at a time inside the envelope that experiments
-// have confirmed. The experiment lane tries one unproven setting at a time, on one replica while the
-// others keep the confirmed one: glide there in steps the guard permits, let it settle, count good
-// and bad requests of both arms with an always-valid test, then widen to the fleet and confirm, or
-// revert. (A fleet of one is compared with its own recent past.) Experiments are paid for with
-// requests that were bad beyond what the target allows: a healthy stack is left alone.
+// have confirmed. The experiment lane tries one unproven setting at a time, on one replica while
+// the others keep the confirmed one: glide there in steps the guard permits, let it settle, count
+// good and bad requests of both arms with an always-valid test, then widen to the fleet and
+// confirm, or revert. (A fleet of one is compared with its own recent past.) Experiments are paid
+// for with requests that were bad beyond what the target allows: a healthy stack is left alone.
 class Loop {
  public:
   // kInvalidConfig when the guardrails do not fit the engine's knobs.

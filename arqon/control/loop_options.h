@@ -30,7 +30,7 @@ struct LoopOptions {
   std::uint64_t seed = 0;                      // the solver's
   std::optional<std::uint64_t> budget;         // experiments allowed; absent = no end
   const std::atomic<bool>* stop = nullptr;     // set from anywhere: ends the run after this tick
-  std::function<bool()> frozen;                // asked before every write; true stops all but reverts
+  std::function<bool()> frozen;  // asked before every write; true stops all but reverts
   std::function<void(const WindowRecord&)> on_window;   // progress; called from the loop's thread
 };
 

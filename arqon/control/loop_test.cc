@@ -57,14 +57,16 @@ TEST(Loop, finds_the_valley_and_stays_there) {
 }
 
 TEST(Loop, leaves_a_healthy_engine_alone_and_says_so) {
-  FakeEngine engine(one_knob(), one_class(), [](const Config&, std::size_t, double) { return 0.002; });
+  FakeEngine engine(one_knob(), one_class(),
+                    [](const Config&, std::size_t, double) { return 0.002; });
   const RunRecord record = run(engine, options(), 4 * 3600);
   EXPECT_EQ(engine.applies, 0);
   EXPECT_EQ(count(record, "hold"), 1u);
 }
 
 TEST(Loop, tries_ever_less_often_where_no_setting_helps) {
-  FakeEngine engine(one_knob(), one_class(), [](const Config&, std::size_t, double) { return 0.05; });
+  FakeEngine engine(one_knob(), one_class(),
+                    [](const Config&, std::size_t, double) { return 0.05; });
   const RunRecord record = run(engine, options(), 4 * 3600);
   EXPECT_EQ(count(record, "confirm"), 0u);
   EXPECT_LE(count(record, "experiment"), 14u);

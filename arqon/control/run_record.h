@@ -42,7 +42,7 @@ struct ChangeRecord {
   double from = 0, to = 0;
   std::string lane;                   // "experiment" | "reflex" | "revert"
   ChangeState state = ChangeState::kApplied;
-  std::string reason;                 // evidence in words, e.g. "code: gap limit broken by 11.2 % ..."
+  std::string reason;  // evidence in words, e.g. "code: gap limit broken by 11.2 % ..."
 };
 
 // One decision with its evidence, for the table a person reads.

@@ -139,7 +139,9 @@ wire::Object class_object(const serving::Slo& slo, double quality) {
 wire::Object body_object(const Scenario& s) {
   wire::Object classes;
   for (std::size_t i = 0; i < s.classes.size(); ++i) {
-    classes.emplace_back(s.classes[i].name, class_object(s.classes[i], s.quality_min[i]));
+    // A scenario built in code need not name a quality.
+    const double quality = i < s.quality_min.size() ? s.quality_min[i] : 0;
+    classes.emplace_back(s.classes[i].name, class_object(s.classes[i], quality));
   }
   wire::Object out{{"duration_s", wire::compact_number(s.duration_s)},
                    {"measure", s.measure},
