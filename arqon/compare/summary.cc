@@ -178,10 +178,12 @@ std::vector<std::string> remarks(const documents::Scenario& scenario,
   }
   const StrategySummary* found = row(summary, "default");
   if (!scenario.gain_expected && found != nullptr) {
+    const double moved = 100 * (ours->attainment - found->attainment);
     out.push_back(fmt::format(
-        "Nothing was to be gained here; ArqonHPO made {:.1f} changes an hour and moved attainment "
-        "by {:+.2f} points.",
-        ours->changes_per_hour, 100 * (ours->attainment - found->attainment)));
+        "{}; ArqonHPO made {:.1f} changes an hour and moved attainment by {:+.2f} points.",
+        moved > 0.1 ? "A check for harm, yet there was something to gain"
+                    : "A check for harm: there was nothing to gain",
+        ours->changes_per_hour, moved));
   }
   if (ours->capture) {
     out.push_back(fmt::format(

@@ -35,6 +35,8 @@ constexpr Duration kQueueStill = std::chrono::seconds(5);
 constexpr double kQueueSmoothing = 0.25;   // per second
 constexpr double kQueueNoise = 3;          // requests
 constexpr double kMixSeconds = 120;
+constexpr double kMixSecondsMax = 900;
+constexpr double kRegimeShort = 5;    // a regime of fewer spans than this was a swing
 constexpr double kMixMoved = 0.2;     // of all requests
 constexpr double kHealthySeconds = 300;
 constexpr Duration kQuiet = std::chrono::seconds(5);
@@ -143,6 +145,7 @@ Status Loop::start() {
   publish_envelope();
   meter_.emplace(options_.window, last_);
   regime_since_ = clock_.now();
+  mix_seconds_ = kMixSeconds;
   return {};
 }
 
@@ -217,18 +220,18 @@ void Loop::account(const serving::Observation& now) {
 }
 
 // Traffic that differs in kind from what the last verdicts were reached on makes them stale. Looks
-// at causes only: the share of each class.
+// at causes only: the share of each class. A mix that keeps swinging is one regime: it is looked at
+// over ever longer spans.
 void Loop::notice_regime(const serving::Observation& now) {
+  const double age = to_seconds(now.at - regime_since_);
+  if (age < mix_seconds_) return;
   std::vector<double> mix;
   double arrived = 0;
   for (std::size_t c = 0; c < classes_.size(); ++c) {
-    mix.push_back(static_cast<double>(traffic_.tally(c, kMixSeconds).arrived));
+    mix.push_back(static_cast<double>(traffic_.tally(c, mix_seconds_).arrived));
     arrived += mix.back();
   }
-  if (arrived < static_cast<double>(options_.window.requests_min) ||
-      to_seconds(now.at - regime_since_) < kMixSeconds) {
-    return;
-  }
+  if (arrived < static_cast<double>(options_.window.requests_min)) return;
   double moved = 0;
   for (std::size_t c = 0; c < classes_.size(); ++c) {
     mix[c] /= arrived;
@@ -237,18 +240,27 @@ void Loop::notice_regime(const serving::Observation& now) {
   if (mix_.empty()) {
     mix_ = std::move(mix);
   } else if (moved > kMixMoved) {
-    mix_.clear();
-    regime_since_ = now.at;
-    price_ = kPriceFirst;
-    (void)proposer_.new_regime();
-    // What was proven for other traffic is not proven for this.
-    reflex_.reset(confirmed());
-    publish_envelope();
+    begin_regime(moved, age, now);
+  }
+}
+
+void Loop::begin_regime(double moved, double age, const serving::Observation& now) {
+  mix_.clear();
+  regime_since_ = now.at;
+  const bool short_lived = age < kRegimeShort * mix_seconds_;
+  mix_seconds_ = short_lived ? std::min(kMixSecondsMax, 2 * mix_seconds_) : kMixSeconds;
+  price_ = kPriceFirst;
+  (void)proposer_.new_regime();
+  // What was proven for other traffic is not proven for this.
+  reflex_.reset(confirmed());
+  publish_envelope();
+  if (experiments_ > regime_experiments_) {   // otherwise there is no verdict to go stale
     record_decision("regime", in_force(), in_force(),
                     fmt::format("{:.0f} % of the mix of requests has moved: earlier verdicts are "
                                 "stale",
                                 100 * moved));
   }
+  regime_experiments_ = experiments_;
 }
 
 bool Loop::may_write() const {
@@ -279,7 +291,7 @@ Status Loop::steady(const serving::Observation& now) {
     if (auto moved = reflex(now); !moved || now.at < quiet_until_) return moved;
   }
   if (worth_an_experiment()) return begin(now);
-  if (evidence_.seconds() >= kHealthySeconds && credit_ < 1) {
+  if (evidence_.seconds() >= kHealthySeconds && credit_ < 1 && !evidence_.breach(kAim, kAlpha)) {
     say_hold("every class keeps its target with room: nothing to gain by a change");
   }
   return {};

@@ -94,6 +94,7 @@ class Loop {
                guard::Lane lane, const std::string& reason);
   void begin_settling(const serving::Observation& now);
   void notice_regime(const serving::Observation& now);
+  void begin_regime(double moved, double age, const serving::Observation& now);
   guard::SafetyExecutor& arm_guard();
   bool canary() const;
 
@@ -128,6 +129,8 @@ class Loop {
   double price_ = 0;                  // of the next experiment
   std::vector<double> mix_;           // shares of the classes when the regime began; empty = open
   TimePoint regime_since_{};
+  double mix_seconds_ = 0;            // the mix is taken over this long
+  std::uint64_t regime_experiments_ = 0;   // experiments there had been when the regime began
   std::uint64_t decisions_ = 0;
   std::uint64_t experiments_ = 0;
   std::string hold_;                  // last reason for holding, said once
