@@ -15,6 +15,7 @@ constexpr double kSwitchShare = 0.1;    // of the categories
 constexpr double kPessimism = 0.5;      // standard deviations of the loss
 constexpr double kSharpenReach = 0.08;
 constexpr double kHopedMargin = 0.3;
+constexpr double kChanceMin = 0.15;
 
 double score_of(const Estimate& margin) { return margin.mean / std::sqrt(1 + margin.variance); }
 
@@ -101,9 +102,12 @@ Promise BorderSearch::promise(const Point& safe, double score, Rng& rng) const {
   const double now = border_.loss(safe).mean;
   const Judge judge = [&](const Point& at) -> Merit {
     const double saving = now - border_.loss(at).mean;
-    if (saving <= 0) return {false, saving};
+    if (saving <= 0) return {false, -2};
     const Estimate margin = border_.margin(at);
-    return {true, saving * normal_cdf((margin.mean - score) / std::sqrt(margin.variance + 1e-12))};
+    const double chance = normal_cdf((margin.mean - score) / std::sqrt(margin.variance + 1e-12));
+    // A long shot breaks a limit and tells nothing that was not believed before.
+    if (chance < kChanceMin) return {false, -1 + chance};
+    return {true, saving * chance};
   };
   const double reach = border_.border_reach();
   const Best best = search(judge, border_.center(), reach,

@@ -23,11 +23,12 @@ constexpr double kGoodShare = 0.1;
 constexpr std::size_t kFlatWeights = 25;   // the newest points count in full
 constexpr double kRepeatPenalty = 20;      // in log density: a repeat only when all else is told
 // What is exploited: a normal score of P(allowed), 2 means 97.7 %.
-constexpr Wish kSafe{.score_min = 2.0, .patience = 0.001};
+constexpr Wish kSafe{.score_min = 1.95, .patience = 0.001};
 // Where the border is sharpened: this many units of noise inside it (79 % allowed).
 constexpr double kProbeMargin = 0.8;
 // A promised gain of 1 % in loss is worth a probe every kProbeThinning / 0.01 * turn turns.
-constexpr double kProbeThinning = 0.00035;
+constexpr double kProbeThinning = 0.0002;
+constexpr double kProbeFloor = 0.06;       // ... and never more often than every 0.06 * turn turns
 constexpr std::size_t kSettling = 48;
 
 // Weights of TPE: the oldest fade so that early random points do not hold the density up.
@@ -127,7 +128,8 @@ Point near_border(const Ground& ground, std::size_t turn, Rng& rng) {
   const Point safe = search.cheapest(kSafe, rng);
   const Promise promise = search.promise(safe, kSafe.score_min, rng);
   const double spacing =
-      std::max(2.0, kProbeThinning * static_cast<double>(turn) / std::max(promise.gain, 1e-6));
+      std::max(2.0, static_cast<double>(turn) *
+                        std::max(kProbeFloor, kProbeThinning / std::max(promise.gain, 1e-6)));
   if (rng.uniform() * spacing >= 1) return safe;
   return search.sharpen(promise.at, kProbeMargin, rng);
 }
