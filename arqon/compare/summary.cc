@@ -30,9 +30,8 @@ double median(std::vector<double> values) {
 
 double count(const StrategyRun& run, control::ChangeState state) {
   const auto& changes = run.record.changes;
-  return static_cast<double>(std::count_if(changes.begin(), changes.end(), [&](const auto& c) {
-    return c.state == state;
-  }));
+  return static_cast<double>(std::count_if(changes.begin(), changes.end(),
+                                           [&](const auto& c) { return c.state == state; }));
 }
 
 const StrategyRun* find_run(const std::vector<StrategyRun>& runs, std::string_view strategy,

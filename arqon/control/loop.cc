@@ -28,16 +28,17 @@ constexpr std::uint64_t kJudgedMin = 50;
 // An experiment ends undecided after this many windows' worth of requests, and earlier when it is
 // hardly better: (windows, greatest ratio of bad shares that is still worth waiting for).
 constexpr std::uint64_t kWindowsMax = 16;
-constexpr std::array<std::pair<std::uint64_t, double>, 3> kFutility{{{1, 0.95}, {2, 0.8}, {6, 0.9}}};
+constexpr std::array<std::pair<std::uint64_t, double>, 3> kFutility{
+    {{1, 0.95}, {2, 0.8}, {6, 0.9}}};
 constexpr double kIncumbentSeconds = 240;
 constexpr Duration kSettleMax = std::chrono::seconds(180);
 constexpr Duration kQueueStill = std::chrono::seconds(5);
-constexpr double kQueueSmoothing = 0.25;   // per second
-constexpr double kQueueNoise = 3;          // requests
+constexpr double kQueueSmoothing = 0.25;  // per second
+constexpr double kQueueNoise = 3;         // requests
 constexpr double kMixSeconds = 120;
 constexpr double kMixSecondsMax = 900;
-constexpr double kRegimeShort = 5;    // a regime of fewer spans than this was a swing
-constexpr double kMixMoved = 0.2;     // of all requests
+constexpr double kRegimeShort = 5;  // a regime of fewer spans than this was a swing
+constexpr double kMixMoved = 0.2;   // of all requests
 constexpr double kHealthySeconds = 300;
 constexpr Duration kQuiet = std::chrono::seconds(5);
 
@@ -77,9 +78,12 @@ std::string address(const std::string& name, serving::Scope scope) {
 
 std::string_view lane_name(guard::Lane lane) {
   switch (lane) {
-    case guard::Lane::kExperiment: return "experiment";
-    case guard::Lane::kReflex: return "reflex";
-    case guard::Lane::kRevert: return "revert";
+    case guard::Lane::kExperiment:
+      return "experiment";
+    case guard::Lane::kReflex:
+      return "reflex";
+    case guard::Lane::kRevert:
+      return "revert";
   }
   return "experiment";
 }
@@ -172,7 +176,7 @@ Status Loop::tick() {
   if (engine_.health() == serving::Health::kDown) {
     return fail(ErrorCode::kUnavailable, "the engine is down");
   }
-  if (now.epoch != last_.epoch) {   // a restart voids what was being measured
+  if (now.epoch != last_.epoch) {  // a restart voids what was being measured
     evidence_.clear();
     traffic_.clear();
     (void)meter_->take(now, state());
@@ -182,11 +186,21 @@ Status Loop::tick() {
   account(now);
   Status status;
   switch (phase_) {
-    case Phase::kSteady: status = steady(now); break;
-    case Phase::kGlide: status = glide(now); break;
-    case Phase::kSettle: settle(now); break;
-    case Phase::kMeasure: status = measure(now); break;
-    case Phase::kWiden: status = widen(now); break;
+    case Phase::kSteady:
+      status = steady(now);
+      break;
+    case Phase::kGlide:
+      status = glide(now);
+      break;
+    case Phase::kSettle:
+      settle(now);
+      break;
+    case Phase::kMeasure:
+      status = measure(now);
+      break;
+    case Phase::kWiden:
+      status = widen(now);
+      break;
   }
   if (auto window = meter_->take(now, state())) {
     if (options_.on_window) options_.on_window(*window);
@@ -211,7 +225,7 @@ void Loop::account(const serving::Observation& now) {
   serving::Observation arm = canary() ? engine_.observe(e.scope) : now;
   const stats::Counts whole = decided(last_, now);
   const stats::Counts part = decided(e.last, arm);
-  const stats::Counts rest{whole.n - part.n, whole.bad - part.bad};   // none in a fleet of one
+  const stats::Counts rest{whole.n - part.n, whole.bad - part.bad};  // none in a fleet of one
   e.arms.add(part, rest);
   if (phase_ == Phase::kMeasure) e.judged.add(part, rest);
   const std::array<double, 2> queues{arm.waiting, now.waiting - arm.waiting};
@@ -254,7 +268,7 @@ void Loop::begin_regime(double moved, double age, const serving::Observation& no
   // What was proven for other traffic is not proven for this.
   reflex_.reset(confirmed());
   publish_envelope();
-  if (experiments_ > regime_experiments_) {   // otherwise there is no verdict to go stale
+  if (experiments_ > regime_experiments_) {  // otherwise there is no verdict to go stale
     record_decision("regime", in_force(), in_force(),
                     fmt::format("{:.0f} % of the mix of requests has moved: earlier verdicts are "
                                 "stale",
@@ -313,19 +327,19 @@ Status Loop::begin(const serving::Observation& now) {
     return {};
   }
   ++decisions_;
-  const std::string why =
-      fmt::format("{}: {:.2f} % of {} requests broke a limit, most often {}; {}",
-                  classes_[breach->class_index].name,
-                  100.0 * static_cast<double>(breach->tally.bad) /
-                      static_cast<double>(breach->tally.n),
-                  breach->tally.n, serving::to_string(breach->limit), move->why);
+  const std::string why = fmt::format(
+      "{}: {:.2f} % of {} requests broke a limit, most often {}; {}",
+      classes_[breach->class_index].name,
+      100.0 * static_cast<double>(breach->tally.bad) / static_cast<double>(breach->tally.n),
+      breach->tally.n, serving::to_string(breach->limit), move->why);
   if (!may_write()) {
     record_decision("recommend", from, move->target, why, before);
-    proposer_.failed(*move, false);   // said once; not repeated every window
+    proposer_.failed(*move, false);  // said once; not repeated every window
     return {};
   }
   record_decision("experiment", from, move->target, why, before);
   open_experiment(std::move(*move), before, now);
+  experiment_->why = why;
   return glide(now);
 }
 
@@ -372,7 +386,8 @@ Result<bool> Loop::step(guard::SafetyExecutor& guard, serving::Scope scope,
     record_change(from, next, scope, lane, ChangeState::kRefused, reason);
     return fail(ErrorCode::kRefused, reason);
   }
-  if (auto applied = apply(guard, scope, from, lane, experiment_->move.why); !applied) {
+  const Write write{scope, scope, from, lane, experiment_->why};
+  if (auto applied = apply(guard, write); !applied) {
     return tl::unexpected(applied.error());
   }
   return next == experiment_->move.target;
@@ -420,8 +435,7 @@ void Loop::settle(const serving::Observation& now) {
 // Requests that have queued up since judging began have no fate yet; a setting must not look good
 // because it puts off the bad news. Each counts as bad. A few come and go with the traffic.
 stats::Counts Loop::with_backlog(const stats::Counts& counts, std::size_t arm) const {
-  const double grown =
-      experiment_->waiting[arm] - experiment_->waiting_from[arm] - kQueueNoise;
+  const double grown = experiment_->waiting[arm] - experiment_->waiting_from[arm] - kQueueNoise;
   const auto backlog = static_cast<std::uint64_t>(std::max(0.0, grown));
   return {counts.n + backlog, counts.bad + backlog};
 }
@@ -452,12 +466,12 @@ Status Loop::measure(const serving::Observation& now) {
     phase_ = Phase::kWiden;
     return widen(now);
   }
-  if (verdict.log_e_worse >= enough) return revert("worse than the confirmed setting", Finding::kWorse);
+  if (verdict.log_e_worse >= enough)
+    return revert("worse than the confirmed setting", Finding::kWorse);
   const std::uint64_t window = options_.window.requests_min;
-  const bool futile =
-      std::any_of(kFutility.begin(), kFutility.end(), [&](const auto& rule) {
-        return arm.n >= rule.first * window && arm.rate() > rule.second * rest.rate();
-      });
+  const bool futile = std::any_of(kFutility.begin(), kFutility.end(), [&](const auto& rule) {
+    return arm.n >= rule.first * window && arm.rate() > rule.second * rest.rate();
+  });
   if (futile || out_of_time || arm.n >= kWindowsMax * window) {
     return revert("no better as far as can be told: inconclusive", Finding::kNoBetter);
   }
@@ -475,9 +489,10 @@ Status Loop::widen(const serving::Observation& now) {
     canary_guard_.confirm(now.at);
   }
   const stats::Counts rest = e.judged.rest(), arm = e.judged.canary();
-  return confirm(fmt::format("bad requests {:.2f} % -> {:.2f} % ({} and {} requests at the same "
-                             "time)",
-                             percent(rest), percent(arm), rest.n, arm.n));
+  return confirm(
+      fmt::format("bad requests {:.2f} % -> {:.2f} % ({} and {} requests at the same "
+                  "time)",
+                  percent(rest), percent(arm), rest.n, arm.n));
 }
 
 Status Loop::confirm(const std::string& reason) {
@@ -490,7 +505,7 @@ Status Loop::confirm(const std::string& reason) {
   judge_envelope();
   evidence_.clear();
   price_ = std::max(kPriceFirst, price_ / 2);
-  credit_ = price_;   // the direction is good: the next step need not wait to be paid for
+  credit_ = price_;  // the direction is good: the next step need not wait to be paid for
   quiet_until_ = clock_.now() + kQuiet;
   experiment_.reset();
   phase_ = Phase::kSteady;
@@ -514,7 +529,11 @@ Status Loop::revert(const std::string& reason, Finding finding) {
   // One write for all of the fleet ends the canary, whatever it had reached.
   Status applied;
   if (tried != e.from || fleet != e.from) {
-    applied = apply(guard_, serving::Scope{}, tried, guard::Lane::kRevert, reason);
+    const bool fleet_moved = !canary() || fleet != e.from;
+    applied = apply(guard_, {.moved = fleet_moved ? serving::Scope{} : e.scope,
+                             .from = tried,
+                             .lane = guard::Lane::kRevert,
+                             .reason = reason});
   }
   if (finding != Finding::kNothing) {
     const bool hopeless = rest.rate() > 0.5 && e.judged.canary().rate() > 0.5;
@@ -543,8 +562,7 @@ Status Loop::reflex(const serving::Observation& now) {
   const guard::Verdict verdict = guard_.propose(move->target, guard::Lane::kReflex, now.at);
   if (!verdict.permitted) {
     reflex_.helped(false, now.at);
-    record_change(from, move->target, serving::Scope{}, guard::Lane::kReflex,
-                  ChangeState::kRefused,
+    record_change(from, move->target, serving::Scope{}, guard::Lane::kReflex, ChangeState::kRefused,
                   fmt::format("guard: {}", guard::to_string(verdict.violation.kind)));
     return {};
   }
@@ -553,7 +571,7 @@ Status Loop::reflex(const serving::Observation& now) {
   record_decision("reflex", from, move->target, move->why, *before_reflex_);
   evidence_.clear();
   quiet_until_ = now.at + kQuiet;
-  return apply(guard_, serving::Scope{}, from, guard::Lane::kReflex, move->why);
+  return apply(guard_, {.from = from, .lane = guard::Lane::kReflex, .reason = move->why});
 }
 
 // A move that did not help is taken back: the burst may be over, and the other limits may suffer.
@@ -563,7 +581,7 @@ Status Loop::judge_reflex(const stats::Counts& after, const serving::Observation
   before_reflex_.reset();
   reflex_.helped(helped, now.at);
   if (helped) {
-    guard_.confirm(now.at);   // both ends were proven before: nothing new is claimed
+    guard_.confirm(now.at);  // both ends were proven before: nothing new is claimed
     return {};
   }
   const Config from = in_force();
@@ -572,7 +590,7 @@ Status Loop::judge_reflex(const stats::Counts& after, const serving::Observation
   record_decision("revert", from, in_force(), reason, before, after);
   evidence_.clear();
   quiet_until_ = now.at + kQuiet;
-  return apply(guard_, serving::Scope{}, from, guard::Lane::kRevert, reason);
+  return apply(guard_, {.from = from, .lane = guard::Lane::kRevert, .reason = reason});
 }
 
 // Both arms of an experiment were measured: those that keep the targets span the envelope.
@@ -589,7 +607,7 @@ void Loop::judge_envelope() {
   };
   judge(experiment_->from, experiment_->judged.rest());
   judge(experiment_->move.target, experiment_->judged.canary());
-  if (phase_ == Phase::kWiden) reflex_.prove(in_force());   // confirmed, if only as the better one
+  if (phase_ == Phase::kWiden) reflex_.prove(in_force());  // confirmed, if only as the better one
   publish_envelope();
 }
 
@@ -598,18 +616,17 @@ void Loop::publish_envelope() {
   (void)guard_.set_envelope(low, high);
 }
 
-Status Loop::apply(const guard::SafetyExecutor& guard, serving::Scope scope, const Config& from,
-                   guard::Lane lane, const std::string& reason) {
+Status Loop::apply(const guard::SafetyExecutor& guard, const Write& write) {
   const Config wanted(guard.in_force().begin(), guard.in_force().end());
-  const auto effective = engine_.apply(wanted, scope);
+  const auto effective = engine_.apply(wanted, write.scope);
   if (!effective) {
-    record_change(from, wanted, scope, lane, ChangeState::kRefused,
+    record_change(write.from, wanted, write.moved, write.lane, ChangeState::kRefused,
                   fmt::format("engine: {}", effective.error().message));
     return tl::unexpected(effective.error());
   }
-  record_change(from, *effective, scope, lane,
-                lane == guard::Lane::kRevert ? ChangeState::kReverted : ChangeState::kApplied,
-                reason);
+  const bool revert = write.lane == guard::Lane::kRevert;
+  record_change(write.from, *effective, write.moved, write.lane,
+                revert ? ChangeState::kReverted : ChangeState::kApplied, write.reason);
   if (*effective != wanted) {
     return fail(ErrorCode::kConflict, "the engine put another setting in force than was asked for");
   }

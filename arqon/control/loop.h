@@ -45,18 +45,19 @@ class Loop {
   struct Experiment {
     std::uint64_t decision = 0;
     Move move;
+    std::string why;  // what was broken, and why this move may mend it
     Config from;
-    serving::Scope scope;        // one replica, or all in a fleet of one
-    stats::Counts before;        // the confirmed setting's recent past
+    serving::Scope scope;  // one replica, or all in a fleet of one
+    stats::Counts before;  // the confirmed setting's recent past
     TimePoint started{};
-    TimePoint settled{};         // earliest end of settling
+    TimePoint settled{};  // earliest end of settling
     // Queues of the arm under test and of the rest, smoothed, and where they stood when settling
     // last saw them move (arm) and when judging began (both).
     std::array<double, 2> waiting{}, waiting_from{};
     TimePoint waiting_moved{};
-    Arms arms;                   // since the experiment began: for the tripwire
-    Arms judged;                 // since it settled: for the verdict
-    serving::Observation last;   // of the arm under test
+    Arms arms;                  // since the experiment began: for the tripwire
+    Arms judged;                // since it settled: for the verdict
+    serving::Observation last;  // of the arm under test
   };
 
   Loop(serving::Engine& engine, Clock& clock, LoopOptions options, Space space,
@@ -89,9 +90,17 @@ class Loop {
   enum class Finding : std::uint8_t { kNothing, kNoBetter, kWorse };
   Status revert(const std::string& reason, Finding finding);
   void learn(const Config& target, const Arms& arms);
+  // One write to the engine, and how the record shows it: `moved` is the part of the fleet whose
+  // values change, which is less than `scope` when a revert ends a canary.
+  struct Write {
+    serving::Scope scope;
+    serving::Scope moved;
+    Config from;
+    guard::Lane lane = guard::Lane::kExperiment;
+    std::string reason;
+  };
   // Puts what the guard published into that part of the fleet; reads back what is in force.
-  Status apply(const guard::SafetyExecutor& guard, serving::Scope scope, const Config& from,
-               guard::Lane lane, const std::string& reason);
+  Status apply(const guard::SafetyExecutor& guard, const Write& write);
   void begin_settling(const serving::Observation& now);
   void notice_regime(const serving::Observation& now);
   void begin_regime(double moved, double age, const serving::Observation& now);
@@ -112,28 +121,28 @@ class Loop {
   Clock& clock_;
   LoopOptions options_;
   Space space_;
-  guard::SafetyExecutor guard_;          // of the fleet
-  guard::SafetyExecutor canary_guard_;   // of the one replica an experiment is tried on
+  guard::SafetyExecutor guard_;         // of the fleet
+  guard::SafetyExecutor canary_guard_;  // of the one replica an experiment is tried on
   Proposer proposer_;
   std::vector<serving::Slo> classes_;
   Reflex reflex_;
-  Evidence evidence_;                 // of the confirmed setting
-  Evidence traffic_;                  // of everything, for causes only
+  Evidence evidence_;  // of the confirmed setting
+  Evidence traffic_;   // of everything, for causes only
   std::optional<Meter> meter_;
   serving::Observation last_;
   Phase phase_ = Phase::kSteady;
   std::optional<Experiment> experiment_;
-  TimePoint quiet_until_{};           // settling after a move of the fleet: not counted
+  TimePoint quiet_until_{};  // settling after a move of the fleet: not counted
   std::optional<stats::Counts> before_reflex_;
-  double credit_ = 0;                 // bad requests beyond the target, not yet spent
-  double price_ = 0;                  // of the next experiment
-  std::vector<double> mix_;           // shares of the classes when the regime began; empty = open
+  double credit_ = 0;        // bad requests beyond the target, not yet spent
+  double price_ = 0;         // of the next experiment
+  std::vector<double> mix_;  // shares of the classes when the regime began; empty = open
   TimePoint regime_since_{};
-  double mix_seconds_ = 0;            // the mix is taken over this long
-  std::uint64_t regime_experiments_ = 0;   // experiments there had been when the regime began
+  double mix_seconds_ = 0;                // the mix is taken over this long
+  std::uint64_t regime_experiments_ = 0;  // experiments there had been when the regime began
   std::uint64_t decisions_ = 0;
   std::uint64_t experiments_ = 0;
-  std::string hold_;                  // last reason for holding, said once
+  std::string hold_;  // last reason for holding, said once
   RunRecord record_;
 };
 

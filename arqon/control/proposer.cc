@@ -8,10 +8,10 @@
 namespace arqon::control {
 namespace {
 
-constexpr double kFirstStep = 0.25;    // of the encoded range; 1.25 octaves of a 256..8192 budget
+constexpr double kFirstStep = 0.25;  // of the encoded range; 1.25 octaves of a 256..8192 budget
 constexpr double kSmallestStep = 0.05;
 constexpr double kTrustHalfWidth = 0.3;
-constexpr double kSevereShare = 0.2;   // of requests; then a protective step is twice as long
+constexpr double kSevereShare = 0.2;  // of requests; then a protective step is twice as long
 constexpr std::size_t kTriedMax = 64;
 constexpr const char* kMetric = "log_bad_ratio";
 
@@ -38,8 +38,8 @@ Result<Proposer> Proposer::create(Space space, std::vector<Protective> protectiv
                   std::move(*solver));
 }
 
-Proposer::Proposer(Space space, std::vector<Protective> protective, Config boot,
-                   std::uint64_t seed, solver::Solver solver)
+Proposer::Proposer(Space space, std::vector<Protective> protective, Config boot, std::uint64_t seed,
+                   solver::Solver solver)
     : space_(std::move(space)),
       protective_(std::move(protective)),
       boot_(std::move(boot)),

@@ -19,7 +19,7 @@ namespace arqon::control {
 struct Move {
   Config target;
   std::string why;
-  std::optional<std::size_t> knob;   // set for a move along one axis
+  std::optional<std::size_t> knob;  // set for a move along one axis
   int direction = 0;
 };
 
@@ -62,12 +62,12 @@ class Proposer {
   std::uint64_t seed_;
   std::uint64_t regimes_ = 0;
   solver::Solver solver_;
-  std::vector<std::array<double, 2>> sizes_;   // per knob: step down, step up, in unit coordinates
+  std::vector<std::array<double, 2>> sizes_;  // per knob: step down, step up, in unit coordinates
   std::vector<Config> tried_;
   int failures_in_a_row_ = 0;
-  double incumbent_score_ = 0;   // log ratio to the first incumbent of the regime
-  Config scored_;                // the incumbent that score belongs to
-  Config last_target_;           // the last setting told, and its score
+  double incumbent_score_ = 0;  // log ratio to the first incumbent of the regime
+  Config scored_;               // the incumbent that score belongs to
+  Config last_target_;          // the last setting told, and its score
   double last_score_ = 0;
 };
 
