@@ -28,7 +28,7 @@ struct Priors {
 };
 constexpr Priors kLossPriors{10, 10, 5, 0.5};
 constexpr Priors kProbitPriors{20, 25, 10, 1.5};
-constexpr double kBumpWidth = 0.25;
+constexpr double kBumpWidth = 0.4;
 constexpr double kRelativeNoiseMin = 1e-3;
 constexpr int kNewtonSteps = 25;
 constexpr std::size_t kRowsMax = 256;

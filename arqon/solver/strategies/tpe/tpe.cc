@@ -24,11 +24,15 @@ constexpr std::size_t kFlatWeights = 25;   // the newest points count in full
 constexpr double kRepeatPenalty = 20;      // in log density: a repeat only when all else is told
 // What is exploited: a normal score of P(allowed), 2 means 97.7 %.
 constexpr Wish kSafe{.score_min = 1.95, .patience = 0.001};
-// Where the border is sharpened: this many units of noise inside it (79 % allowed).
-constexpr double kProbeMargin = 0.8;
-// A promised gain of 1 % in loss is worth a probe every kProbeThinning / 0.01 * turn turns.
-constexpr double kProbeThinning = 0.0002;
-constexpr double kProbeFloor = 0.06;       // ... and never more often than every 0.06 * turn turns
+// Where the border is sharpened: this many units of noise inside it (84 % allowed).
+constexpr double kProbeMargin = 1.0;
+// A promised gain of 1 % in loss is worth a probe every kProbeThinning * turn turns, half of it a
+// quarter as many.
+constexpr double kGainUnit = 0.01;
+constexpr double kProbeThinning = 0.022;
+// Share of turns that probes may spend on breaking a limit: kProbeRiskEarly / turn, at least this.
+constexpr double kProbeRiskMin = 0.01;
+constexpr double kProbeRiskEarly = 4;
 constexpr std::size_t kSettling = 48;
 
 // Weights of TPE: the oldest fade so that early random points do not hold the density up.
@@ -117,8 +121,8 @@ std::optional<Ground> survey(const Encoding& encoding, const Space& space,
 }
 
 // Settling, turns alternate between where it may still be better and where the border is told.
-// After that most exploit. How often a turn probes instead depends on what there is to win and
-// thins out with time, as the price of a probe does not fall.
+// After that most exploit. How often a turn probes instead depends on what there is to win, on how
+// likely the probe breaks a limit, and thins out with time, as the price of a probe does not fall.
 Point near_border(const Ground& ground, std::size_t turn, Rng& rng) {
   const BorderSearch search = ground.search();
   if (turn < kSettling) {
@@ -127,11 +131,13 @@ Point near_border(const Ground& ground, std::size_t turn, Rng& rng) {
   }
   const Point safe = search.cheapest(kSafe, rng);
   const Promise promise = search.promise(safe, kSafe.score_min, rng);
-  const double spacing =
-      std::max(2.0, static_cast<double>(turn) *
-                        std::max(kProbeFloor, kProbeThinning / std::max(promise.gain, 1e-6)));
-  if (rng.uniform() * spacing >= 1) return safe;
-  return search.sharpen(promise.at, kProbeMargin, rng);
+  const Point probe = search.sharpen(promise.at, kProbeMargin, rng);
+  const double turns = static_cast<double>(turn);
+  const double risk = 1 - normal_cdf(ground.border.score(probe));
+  const double risk_allowed = std::max(kProbeRiskMin, kProbeRiskEarly / turns);
+  const double gain = std::max(promise.gain / kGainUnit, 1e-3);
+  const double spacing = std::max({1.0, risk / risk_allowed, kProbeThinning * turns / (gain * gain)});
+  return rng.uniform() * spacing < 1 ? probe : safe;
 }
 
 bool was_told(const Point& at, std::span<const Labelled> data) {
