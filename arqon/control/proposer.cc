@@ -160,6 +160,8 @@ std::optional<Move> Proposer::next(const Config& incumbent, const std::optional<
 
 void Proposer::passed(const Move& move) {
   failures_in_a_row_ = 0;
+  // The next turn goes to another knob that protects the same limit, if there is one.
+  if (move.knob) size(*move.knob, move.direction) *= 0.8;
   if (last_target_ != move.target) return;
   scored_ = move.target;
   incumbent_score_ = last_score_;
