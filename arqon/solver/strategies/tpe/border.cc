@@ -12,6 +12,7 @@ constexpr double kLossScaleMin = 0.5;
 constexpr double kScoreScaleMin = 0.7;
 constexpr double kScaleMax = 1.5;
 constexpr double kQualityShare = 0.4;
+constexpr double kQualityUnitMin = 0.3;  // in ln of the loss
 constexpr std::size_t kBumps = 24;
 constexpr double kBumpsApart = 0.08;
 constexpr std::size_t kCentersTried = 32;
@@ -60,13 +61,15 @@ bool all_positive(std::span<const Labelled> data) {
 }
 
 // Losses far above the best say little about the shape near it.
-std::vector<double> quality_weights(const std::vector<double>& losses) {
+std::vector<double> quality_weights(const std::vector<double>& losses, bool log) {
   if (losses.empty()) return {};
   std::vector<double> sorted = losses;
   std::sort(sorted.begin(), sorted.end());
   const double best = sorted.front();
   const auto rank = static_cast<std::size_t>(kQualityShare * static_cast<double>(sorted.size()));
-  const double unit = std::max(sorted[rank] - best, 1e-9 * (1 + std::abs(best)));
+  // Hundreds of points at one good setting must not make its neighbours worthless.
+  const double least = log ? kQualityUnitMin : 1e-9 * (1 + std::abs(best));
+  const double unit = std::max(sorted[rank] - best, least);
   std::vector<double> weights;
   for (const double loss : losses) {
     const double r = (loss - best) / unit;
@@ -95,7 +98,7 @@ LeastSquares fit_loss(const Basis& basis, std::span<const Labelled> data, bool l
     values.push_back(log ? std::log(*d.loss) : *d.loss);
     counts.push_back(d.count);
   }
-  std::vector<double> weights = quality_weights(values);
+  std::vector<double> weights = quality_weights(values, log);
   for (std::size_t i = 0; i < weights.size(); ++i) weights[i] *= counts[i];
   return LeastSquares(basis, points, values, weights);
 }

@@ -83,6 +83,18 @@ void add_outer(std::vector<double>& matrix, const std::vector<double>& f, double
   }
 }
 
+// Standard deviation, every value alike: how much the response moves, however often where.
+double spread_of(const std::vector<double>& values) {
+  double mean = 0;
+  double squares = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double delta = values[i] - mean;
+    mean += delta / static_cast<double>(i + 1);
+    squares += delta * (values[i] - mean);
+  }
+  return values.empty() ? 0 : std::sqrt(squares / static_cast<double>(values.size()));
+}
+
 double dot(std::span<const double> a, std::span<const double> b) {
   double sum = 0;
   for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
@@ -203,12 +215,7 @@ LeastSquares::LeastSquares(const Basis& basis, std::span<const Point> points,
     shift_ += rows.weights[i] * rows.values[i];
   }
   shift_ /= total;
-  double spread = 1e-300;
-  for (std::size_t i = 0; i < rows.values.size(); ++i) {
-    const double d = rows.values[i] - shift_;
-    spread += rows.weights[i] * d * d;
-  }
-  spread = std::max(std::sqrt(spread / total), 1e-12);
+  const double spread = std::max(spread_of(rows.values), 1e-12);
   bump_sd_ = spread * kLossPriors.bump;
   // Two passes: the first noise is a guess, the second comes from the residuals.
   noise_sd_ = 0.1 * spread;

@@ -1,0 +1,98 @@
+// ask_one + tell on a serving study with a cliff, after 1,000 and 10,000 results.
+#include <benchmark/benchmark.h>
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <vector>
+
+#include "arqon/base/rng.h"
+#include "arqon/solver/solver.h"
+
+namespace arqon::solver {
+namespace {
+
+Space space_of(std::size_t knobs) {
+  std::vector<Parameter> parameters = {
+      {.name = "batch_size", .scale = Scale::kLog, .min = 1, .max = 64},
+      {.name = "max_wait_ms", .min = 10, .max = 500}};
+  for (std::size_t i = 2; i < knobs; ++i) parameters.push_back({.name = "x" + std::to_string(i)});
+  return Space(parameters);
+}
+
+Trial measure(const Config& x, Rng& rng) {
+  double p99 = 40 + 3 * x[0] + 0.4 * x[1];
+  double cost = 9 / x[0] + 10 / x[1];
+  for (std::size_t i = 2; i < x.size(); ++i) {
+    p99 += 20 * x[i];
+    cost += (x[i] - 0.4) * (x[i] - 0.4);
+  }
+  p99 *= 1 + 0.04 * rng.normal();
+  const double limit = 200 + 10 * static_cast<double>(x.size());
+  return {.params = x, .value = p99 > limit ? -1000 : -cost};
+}
+
+// Resident set in kB, from the kernel's own count.
+double resident_kb() {
+  std::ifstream statm("/proc/self/statm");
+  double total = 0;
+  double resident = 0;
+  statm >> total >> resident;
+  return resident * 4;
+}
+
+double percentile(std::vector<double>& sorted, double p) {
+  const auto rank = static_cast<std::size_t>(p * static_cast<double>(sorted.size() - 1));
+  return sorted[rank];
+}
+
+// Arguments: results told before, knobs.
+void AskTell(benchmark::State& state) {
+  const auto before = static_cast<std::size_t>(state.range(0));
+  const double resident_before = resident_kb();
+  StudyConfig config{.space = space_of(static_cast<std::size_t>(state.range(1))), .seed = 1};
+  Solver solver = *Solver::create(config);
+  Rng rng(2);
+  // The loop's own points for the first hundreds, brought ones for the rest: what a long run holds.
+  std::vector<Trial> brought;
+  for (std::size_t i = 0; i < before; ++i) {
+    if (i < 400) {
+      (void)solver.tell({measure(*solver.ask_one(), rng)});
+      continue;
+    }
+    brought.push_back(solver.history()[i % 400]);
+    brought.back().params[1] = 10 + 490 * rng.uniform();
+    brought.back() = measure(brought.back().params, rng);
+  }
+  (void)solver.tell(std::move(brought));
+  std::vector<double> us;
+  for (auto _ : state) {
+    const auto begin = std::chrono::steady_clock::now();
+    const auto point = solver.ask_one();
+    state.PauseTiming();
+    Trial trial = measure(*point, rng);
+    state.ResumeTiming();
+    (void)solver.tell({std::move(trial)});
+    const std::chrono::duration<double, std::micro> took =
+        std::chrono::steady_clock::now() - begin;
+    us.push_back(took.count());
+  }
+  std::sort(us.begin(), us.end());
+  state.counters["p50_us"] = percentile(us, 0.5);
+  state.counters["p99_us"] = percentile(us, 0.99);
+  state.counters["resident_kb"] = resident_kb() - resident_before;
+  state.counters["results"] = static_cast<double>(solver.history().size());
+}
+BENCHMARK(AskTell)
+    ->ArgNames({"results", "knobs"})
+    ->Args({1000, 2})
+    ->Args({10000, 2})
+    ->Args({1000, 8})
+    ->Args({10000, 8})
+    ->Iterations(1000)
+    ->Unit(benchmark::kMicrosecond);
+
+}  // namespace
+}  // namespace arqon::solver
