@@ -23,7 +23,7 @@ std::uint64_t count_passes(SurfaceOf surface_of) {
   std::uint64_t passes = 0;
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     const OnlineLoopResult r = run_online_loop(surface_of(seed), seed);
-    passes += r.passes() ? 1 : 0;
+    passes += r.passes() ? 1U : 0U;
     std::printf("seed %2u: violation %.4f, cost %.4f of the cheapest%s\n",
                 static_cast<unsigned>(seed), r.violation, r.cost_ratio,
                 r.passes() ? "" : "  missed");

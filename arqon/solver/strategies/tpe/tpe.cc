@@ -22,17 +22,17 @@ constexpr std::size_t kGoodMax = 25;
 constexpr double kGoodShare = 0.1;
 constexpr std::size_t kFlatWeights = 25;   // the newest points count in full
 constexpr double kRepeatPenalty = 20;      // in log density: a repeat only when all else is told
-// What is exploited: a normal score of P(allowed), 2 means 97.7 %.
+// What is exploited: a normal score of P(allowed), 1.9 means 97.1 %.
 constexpr Wish kSafe{.score_min = 1.95, .patience = 0.001};
 // Where the border is sharpened: this many units of noise inside it (84 % allowed).
 constexpr double kProbeMargin = 1.0;
-// A promised gain of 1 % in loss is worth a probe every kProbeThinning * turn turns, half of it a
+// A promised gain of 1 % in loss is worth a probe every kProbeThinning * turn^2 turns, half of it a
 // quarter as many.
 constexpr double kGainUnit = 0.01;
-constexpr double kProbeThinning = 0.022;
-// Share of turns that probes may spend on breaking a limit: kProbeRiskEarly / turn, at least this.
+constexpr double kProbeThinning = 0.00012;
+// Share of turns that probes may spend on breaking a limit: kProbeRiskEarly / turn^2, at least this.
 constexpr double kProbeRiskMin = 0.01;
-constexpr double kProbeRiskEarly = 4;
+constexpr double kProbeRiskEarly = 600;
 constexpr std::size_t kSettling = 48;
 
 // Weights of TPE: the oldest fade so that early random points do not hold the density up.
@@ -134,9 +134,9 @@ Point near_border(const Ground& ground, std::size_t turn, Rng& rng) {
   const Point probe = search.sharpen(promise.at, kProbeMargin, rng);
   const double turns = static_cast<double>(turn);
   const double risk = 1 - normal_cdf(ground.border.score(probe));
-  const double risk_allowed = std::max(kProbeRiskMin, kProbeRiskEarly / turns);
+  const double risk_allowed = std::max(kProbeRiskMin, kProbeRiskEarly / (turns * turns));
   const double gain = std::max(promise.gain / kGainUnit, 1e-3);
-  const double spacing = std::max({1.0, risk / risk_allowed, kProbeThinning * turns / (gain * gain)});
+  const double spacing = std::max({1.0, risk / risk_allowed, kProbeThinning * turns * turns / (gain * gain)});
   return rng.uniform() * spacing < 1 ? probe : safe;
 }
 

@@ -114,7 +114,7 @@ TEST(TpeStrategy, attainment_with_counts_is_a_constraint_judged_with_its_uncerta
     const Config x = *solver.ask_one();
     const double late = 0.01 * std::exp(8 * (x[0] - 0.7));
     std::uint64_t over = 0;
-    for (int r = 0; r < 600; ++r) over += rng.uniform() < late ? 1 : 0;
+    for (int r = 0; r < 600; ++r) over += rng.uniform() < late ? 1U : 0U;
     const double attainment = 1 - static_cast<double>(over) / 600;
     ASSERT_TRUE(solver.tell({{.params = x,
                               .metrics = {{"cost", {.value = 2 - x[0]}},
