@@ -46,16 +46,16 @@ def test_the_page_runs_unchanged_and_ends_safe():
     assert violation <= 0.10
 
 
-def test_the_example_ends_safe_and_cheap_in_most_seeds():
+def test_the_example_ends_safe_and_cheap_in_18_of_20_seeds():
     engine = ServingEngine()
     ends = []
-    for seed in range(1, 6):
+    for seed in range(1, 21):
         settings = [(c["batch_size"], c["max_wait_ms"])
                     for c, _, _ in inference_serving.run(WINDOWS, seed)]
         assert len(settings) == WINDOWS
         ends.append(last_fifth(engine, settings))
     safe_and_cheap = [v <= 0.05 and c <= 1.05 for v, c in ends]
-    assert sum(safe_and_cheap) >= 4, ends
+    assert sum(safe_and_cheap) >= 18, ends
 
 
 def test_the_surface_is_as_hard_as_it_says():
