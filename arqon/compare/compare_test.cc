@@ -141,12 +141,14 @@ TEST(Summary, capture_is_stated_only_where_the_lead_is_real) {
   EXPECT_FALSE(with_lead(0.91).back().capture.has_value());
 }
 
-TEST(Summary, a_loss_is_said_as_a_loss) {
-  const documents::Scenario scenario = small_scenario();
+TEST(Summary, too_few_seeds_and_harm_where_nothing_was_to_gain_are_said) {
+  documents::Scenario scenario = small_scenario();
+  scenario.gain_expected = false;
   const std::vector runs{run_of("default", 1, 0.99), run_of("arqonhpo", 1, 0.95)};
   const auto said = remarks(scenario, runs, summarise(scenario, runs));
-  ASSERT_FALSE(said.empty());
-  EXPECT_NE(said.front().find("MORE bad requests"), std::string::npos);
+  ASSERT_EQ(said.size(), 2u);
+  EXPECT_NE(said[0].find("-4.00 points"), std::string::npos) << said[0];
+  EXPECT_NE(said[1].find("too few"), std::string::npos) << said[1];
 }
 
 }  // namespace

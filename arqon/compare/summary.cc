@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <map>
 
 #include "arqon/compare/evaluate.h"
 
@@ -142,14 +141,6 @@ const StrategySummary* row(const std::vector<StrategySummary>& rows, std::string
   return nullptr;
 }
 
-std::string compared(const StrategySummary& ours, const StrategySummary& theirs,
-                     const std::string& whose) {
-  const double a = 100 * (1 - ours.attainment), b = 100 * (1 - theirs.attainment);
-  const char* verdict = a < b - 0.05 ? "fewer" : a > b + 0.05 ? "MORE" : "as many";
-  return fmt::format("ArqonHPO: {:.2f} % of requests bad, {}: {:.2f} % - {} bad requests.", a,
-                     whose, b, verdict);
-}
-
 }  // namespace
 
 std::vector<StrategySummary> summarise(const documents::Scenario& scenario,
@@ -168,13 +159,6 @@ std::vector<std::string> remarks(const documents::Scenario& scenario,
   std::vector<std::string> out;
   const StrategySummary* ours = row(summary, "arqonhpo");
   if (ours == nullptr) return out;
-  for (const auto& [name, whose] : std::map<std::string, std::string>{
-           {"default", "the engine's defaults"},
-           {"yesterday", "the best setting for the traffic before the shift"},
-           {"hindsight", "the best fixed setting hindsight would pick"}}) {
-    const StrategySummary* theirs = row(summary, name);
-    if (theirs != nullptr) out.push_back(compared(*ours, *theirs, whose));
-  }
   const StrategySummary* found = row(summary, "default");
   if (!scenario.gain_expected && found != nullptr) {
     const double moved = 100 * (ours->attainment - found->attainment);
@@ -183,11 +167,6 @@ std::vector<std::string> remarks(const documents::Scenario& scenario,
         moved > 0.1 ? "A check for harm, yet there was something to gain"
                     : "A check for harm: there was nothing to gain",
         ours->changes_per_hour, moved));
-  }
-  if (ours->capture) {
-    out.push_back(fmt::format(
-        "Of the lead an oracle would have over yesterday's setting, ArqonHPO took {:.0f} %.",
-        100 * *ours->capture));
   }
   std::size_t seeds = 0;
   for (const StrategyRun& run : runs) seeds += run.strategy == "arqonhpo" ? 1u : 0u;
