@@ -1,5 +1,5 @@
-// Searches the baselines of the shipped scenarios anew, writes them to the baseline file, and prints
-// the sweep that shows whether a scenario has anything to gain.
+// Searches the baselines of the shipped scenarios anew, writes them to the baseline file, and
+// prints the sweep that shows whether a scenario has anything to gain.
 //   bench_live BASELINES.json SEEDS(e.g. 1,2,3) SCENARIO.json...
 #include <fmt/format.h>
 
@@ -45,7 +45,8 @@ double share(const documents::Scenario& scenario, const compare::SharedTrace& tr
 
 void print_sweep(const documents::Scenario& scenario, compare::SearchResult& result) {
   auto& rows = result.sweep;
-  std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.whole < b.whole; });
+  std::sort(rows.begin(), rows.end(),
+            [](const auto& a, const auto& b) { return a.whole < b.whole; });
   fmt::print("  sweep of {} settings on a thinned copy; % bad whole / per segment\n", rows.size());
   const std::size_t step = std::max<std::size_t>(1, rows.size() / 12);
   for (std::size_t i = 0; i < rows.size(); i += step) {
@@ -68,7 +69,8 @@ Status run(const std::string& file, const std::vector<std::uint64_t>& seeds,
     compare::SearchOptions options;
     options.threads = std::max(1u, std::thread::hardware_concurrency());
     options.progress = [&](double fraction, const std::string& what) {
-      fmt::print(stderr, "\r{} seed {}: {:3.0f} % {:40}", scenario->name, seed, 100 * fraction, what);
+      fmt::print(stderr, "\r{} seed {}: {:3.0f} % {:40}", scenario->name, seed, 100 * fraction,
+                 what);
     };
     auto found = compare::search_baselines(*scenario, seed, options);
     fmt::print(stderr, "\n");

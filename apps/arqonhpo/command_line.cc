@@ -65,50 +65,64 @@ struct Parsed {
   ValidateArgs validate;
 };
 
-CLI::App* add_tune(CLI::App& app, TuneArgs& args) {
+void add_tune(CLI::App& app, TuneArgs& args) {
   CLI::App* verb = app.add_subcommand("tune", "Tune a scenario live and report what it brought");
-  verb->add_option("SCENARIO", args.scenario, "A file or a shipped name")->required();
+  verb->add_option("SCENARIO", args.scenario, "A file or a shipped name")
+      ->required()
+      ->type_name("");
   verb->add_flag("--compare", args.compare, "Run every strategy over the same traffic");
   verb->add_option("--strategies", args.strategies, "Only these, e.g. arqonhpo,default,hindsight")
-      ->delimiter(',');
-  auto* seeds = verb->add_option("--seeds", args.seeds, "Seeds of the traffic, e.g. 1,2,3");
-  seeds->delimiter(',');
-  verb->add_option("--seed", args.seeds, "One seed")->expected(1)->excludes(seeds);
+      ->delimiter(',')
+      ->type_name("A,B,..");
+  verb->add_option("--seeds", args.seeds, "Seeds of the traffic (default: the scenario's)")
+      ->delimiter(',')
+      ->type_name("1,2,..");
+  verb->add_option("--seed", args.seeds, "One seed; repeat for more")
+      ->take_all()
+      ->expected(1)
+      ->type_name("N");
   verb->add_flag("--json", args.json, "The result as JSON on stdout");
-  verb->add_option("--out", args.out, "Folder of the results (default: results/NAME)");
-  verb->add_option("--report", args.report, "File of the report (default: OUT/report.html)");
-  verb->add_option("--state", args.state, "Folder of the state (default: .arqonhpo/NAME)");
-  verb->add_option("--threads", args.threads, "Threads of a search (default: all)")
-      ->check(CLI::Range(1, 1024));
+  verb->add_option("--out", args.out, "Folder of the results (default: results/NAME)")
+      ->type_name("DIR");
+  verb->add_option("--report", args.report, "The report (default: OUT/report.html)")
+      ->type_name("FILE");
+  verb->add_option("--state", args.state, "Folder of the state (default: .arqonhpo/NAME)")
+      ->type_name("DIR");
+  verb->add_option("--threads", args.threads, "Threads of a search, 1 to 1024 (default: all)")
+      ->check(CLI::Range(1, 1024).description(""))
+      ->type_name("N");
   verb->add_option("--baselines", args.baselines,
-                   "File of yesterday's, hindsight's and the oracle's settings");
+                   "Stored settings of yesterday, hindsight and oracle")
+      ->type_name("FILE");
   verb->add_flag("--recompute-baselines", args.recompute_baselines,
                  "Search them again and store them");
   verb->add_flag("-q,--quiet", args.quiet, "No progress");
   verb->footer(kTuneFooter);
-  return verb;
 }
 
-CLI::App* add_simulate(CLI::App& app, SimulateArgs& args) {
+void add_simulate(CLI::App& app, SimulateArgs& args) {
   CLI::App* verb = app.add_subcommand("simulate", "Run the simulated fleet with one fixed setting");
-  verb->add_option("SCENARIO", args.scenario, "A file or a shipped name")->required();
-  verb->add_option("--set", args.set, "KNOB=VALUE, e.g. main.batch_size=64; repeat for more")
-      ->take_all();
-  verb->add_option("--seed", args.seed, "Seed of the traffic (default: the scenario's)");
+  verb->add_option("SCENARIO", args.scenario, "A file or a shipped name")
+      ->required()
+      ->type_name("");
+  verb->add_option("--set", args.set, "e.g. main.batch_size=64; repeat for more")
+      ->take_all()
+      ->expected(1)
+      ->type_name("KNOB=VALUE");
+  verb->add_option("--seed", args.seed, "Seed of the traffic (default: the scenario's)")
+      ->type_name("N");
   verb->add_flag("--json", args.json, "The result as JSON on stdout");
-  verb->add_option("--requests", args.requests, "Write one CSV row a request to this file");
+  verb->add_option("--requests", args.requests, "Write one CSV row a request")->type_name("FILE");
   verb->add_flag("--explain", args.explain, "Print the effective document instead of running it");
   verb->footer(kSimulateFooter);
-  return verb;
 }
 
-CLI::App* add_validate(CLI::App& app, ValidateArgs& args) {
+void add_validate(CLI::App& app, ValidateArgs& args) {
   CLI::App* verb = app.add_subcommand("validate", "List every mistake in a scenario or a study");
-  verb->add_option("FILE", args.files, "Files or shipped names")->required();
+  verb->add_option("FILE", args.files, "Files or shipped names")->required()->type_name("");
   verb->add_flag("--json", args.json, "Problems as JSON on stdout");
   verb->add_flag("--explain", args.explain, "Print the effective document when it is good");
   verb->footer(kValidateFooter);
-  return verb;
 }
 
 // The verb the user was in, for its options.
@@ -175,7 +189,8 @@ Command parse_command_line(int argc, const char* const* argv) {
   } catch (const CLI::CallForVersion& version) {
     return Message{fmt::format("{}\n", version.what()), 0};
   } catch (const CLI::CallForHelp&) {
-    return Message{innermost(app).help(), 0};
+    const CLI::App& verb = innermost(app);
+    return Message{verb.help(&verb == &app ? "" : "arqonhpo"), 0};
   } catch (const CLI::CallForAllHelp&) {
     return Message{app.help("", CLI::AppFormatMode::All), 0};
   } catch (const CLI::ParseError& error) {

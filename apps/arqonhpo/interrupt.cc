@@ -11,8 +11,13 @@ namespace {
 std::atomic<bool> interrupted{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
 
-void on_signal(int) {
-  interrupted.store(true);
+void on_signal(int number) {
+  if (interrupted.exchange(true)) {
+    // The second one meets the default action as soon as this handler returns.
+    std::signal(number, SIG_DFL);
+    std::raise(number);
+    return;
+  }
   constexpr char kText[] = "\nstopping: what is finished will be written (again to end at once)\n";
   [[maybe_unused]] const ssize_t n = write(STDERR_FILENO, kText, sizeof(kText) - 1);
 }
@@ -22,8 +27,7 @@ void on_signal(int) {
 const std::atomic<bool>& install_interrupt() {
   struct sigaction action {};
   action.sa_handler = on_signal;
-  // The second signal meets the default action.
-  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
+  action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);

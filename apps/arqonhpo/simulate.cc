@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <iterator>
 #include <memory>
 
 #include "apps/arqonhpo/scenario_file.h"
@@ -10,9 +9,9 @@
 #include "apps/arqonhpo/verbs.h"
 #include "arqon/documents/results.h"
 #include "arqon/os/file.h"
-#include "arqon/report/csv.h"
 #include "arqon/report/words.h"
 #include "arqon/sim/twin.h"
+#include "arqon/wire/csv.h"
 #include "arqon/workload/generate.h"
 
 namespace arqon::app {
@@ -71,18 +70,21 @@ Result<Outcome> run(const documents::Scenario& scenario,
 
 std::string requests_csv(const documents::Scenario& scenario,
                          const std::vector<sim::RequestRow>& rows) {
-  std::string out =
-      "arrival_s,class,prompt_tokens,output_tokens,ttft_ms,tpot_ms,max_gap_ms,e2e_ms,broke,"
-      "replica\n";
-  for (const sim::RequestRow& r : rows) {
-    const std::string name = r.request_class < scenario.classes.size()
-                                 ? scenario.classes[r.request_class].name
-                                 : std::string();
-    fmt::format_to(std::back_inserter(out), "{:.6f},{},{},{},{:.3f},{:.3f},{:.3f},{:.3f},{},{}\n",
-                   r.arrival_s, report::csv_text(name), r.prompt_tokens, r.output_tokens, r.ttft_ms,
-                   r.tpot_ms, r.max_gap_ms, r.e2e_ms, serving::to_string(r.broke), r.replica);
+  wire::CsvWriter csv;
+  for (const char* column : {"arrival_s", "class", "prompt_tokens", "output_tokens", "ttft_ms",
+                             "tpot_ms", "max_gap_ms", "e2e_ms", "broke", "replica"}) {
+    csv.field(column);
   }
-  return out;
+  csv.end_row();
+  for (const sim::RequestRow& r : rows) {
+    const bool known = r.request_class < scenario.classes.size();
+    csv.field(r.arrival_s).field(known ? scenario.classes[r.request_class].name : std::string());
+    csv.field(std::uint64_t{r.prompt_tokens}).field(std::uint64_t{r.output_tokens});
+    csv.field(r.ttft_ms).field(r.tpot_ms).field(r.max_gap_ms).field(r.e2e_ms);
+    csv.field(serving::to_string(r.broke)).field(static_cast<double>(r.replica));
+    csv.end_row();
+  }
+  return csv.take();
 }
 
 std::vector<std::string> ledger_row(const std::string& name, const serving::Ledger& ledger,

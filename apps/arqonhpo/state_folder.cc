@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <system_error>
+#include <utility>
 
+#include "arqon/base/assert.h"
 #include "arqon/os/file.h"
 #include "arqon/sim/twin.h"
 #include "arqon/wire/json.h"
@@ -42,6 +44,27 @@ wire::Value learned(const documents::StrategyRun& run, const Space& knobs) {
                       {"decisions", run.record.decisions.size()}};
 }
 
+// One line per change and per decision of a run, each with the run's seed; no build id, no wall
+// time, so that two runs can be compared byte by byte.
+std::string decision_lines(const documents::StrategyRun& run) {
+  const std::string text = documents::decisions_json(run.record);
+  const auto root = wire::parse_json(text, {.bytes_max = text.size()});
+  ARQON_ASSERT(root.has_value());
+  std::string lines;
+  for (const auto& [key, kind] : {std::pair{"changes", "change"}, {"decisions", "decision"}}) {
+    const wire::Value* list = root->find(key);
+    const wire::Array* records = list == nullptr ? nullptr : list->as_array();
+    for (const wire::Value& record : records == nullptr ? wire::Array() : *records) {
+      wire::Object line{{"record", kind}, {"seed", run.seed}};
+      if (const wire::Object* members = record.as_object()) {
+        line.insert(line.end(), members->begin(), members->end());
+      }
+      lines += wire::write_json(std::move(line)) + "\n";
+    }
+  }
+  return lines;
+}
+
 }  // namespace
 
 Status prepare_folder(const fs::path& folder) {
@@ -77,8 +100,7 @@ Status StateFolder::save(const documents::TuneResult& result,
   wire::Array runs;
   for (const documents::StrategyRun& run : result.runs) {
     if (run.strategy != "arqonhpo") continue;
-    decisions += documents::decisions_json(run.record);
-    if (!decisions.empty() && decisions.back() != '\n') decisions += '\n';
+    decisions += decision_lines(run);
     runs.push_back(learned(run, scenario.knobs));
   }
   const wire::Value document = wire::Object{{"schema", 1},

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <system_error>
 #include <thread>
 
@@ -91,45 +92,68 @@ std::string signed_points(double excess, std::string_view measure) {
   return fmt::format("{:+.0f} ms", excess);
 }
 
-std::vector<std::string> table_row(const StrategySummary& s, const TuneResult& result,
-                                   bool has_hindsight) {
-  const bool moved = s.changes_applied + s.changes_refused + s.changes_reverted > 0;
-  return {s.strategy,
-          report::percent(s.attainment),
-          report::percent(s.worst_5_min),
-          report::dollars(s.cost),
-          report::short_count(s.good_tokens),
-          report::milliseconds(s.ttft_ms_p50),
-          report::milliseconds(s.ttft_ms_p99),
-          report::milliseconds(s.gap_ms_p99),
-          moved ? fmt::format("{}/{}/{}", report::number(s.changes_applied),
-                              report::number(s.changes_refused), report::number(s.changes_reverted))
-                : "-",
-          has_hindsight ? signed_points(s.excess, result.measure) : "-",
-          s.capture ? report::percent(*s.capture, 0) : "-",
-          s.recovery_s ? report::duration_text(*s.recovery_s) : "-"};
+// One column of the comparison: its heading and its cells, one per strategy.
+struct Column {
+  std::string heading;
+  std::function<std::string(const StrategySummary&)> cell;
+};
+
+std::string changes_cell(const StrategySummary& s) {
+  if (s.changes_applied + s.changes_refused + s.changes_reverted == 0) return "-";
+  return fmt::format("{}/{}/{}", report::number(s.changes_applied),
+                     report::number(s.changes_refused), report::number(s.changes_reverted));
+}
+
+std::vector<Column> columns(const TuneResult& result) {
+  const auto any = [&](auto has) {
+    return std::any_of(result.summary.begin(), result.summary.end(), has);
+  };
+  std::vector<Column> out{
+      {"strategy", [](const auto& s) { return s.strategy; }},
+      {"good", [](const auto& s) { return report::percent(s.attainment); }},
+      {"worst 5m", [](const auto& s) { return report::percent(s.worst_5_min); }},
+      {"$/M tok", [](const auto& s) { return report::dollars(s.cost); }},
+      {"good tok", [](const auto& s) { return report::short_count(s.good_tokens); }},
+      {"TTFT p50", [](const auto& s) { return report::milliseconds(s.ttft_ms_p50); }},
+      {"p99", [](const auto& s) { return report::milliseconds(s.ttft_ms_p99); }},
+      {"gap p99", [](const auto& s) { return report::milliseconds(s.gap_ms_p99); }},
+      {"changes*", changes_cell}};
+  if (any([](const StrategySummary& s) { return s.strategy == "hindsight"; })) {
+    out.push_back(
+        {"excess", [&](const auto& s) { return signed_points(s.excess, result.measure); }});
+  }
+  if (any([](const StrategySummary& s) { return s.capture.has_value(); })) {
+    out.push_back({"capture",
+                   [](const auto& s) { return s.capture ? report::percent(*s.capture, 0) : "-"; }});
+  }
+  if (any([](const StrategySummary& s) { return s.recovery_s.has_value(); })) {
+    out.push_back({"recovery", [](const auto& s) {
+                     return s.recovery_s ? report::duration_text(*s.recovery_s) : "-";
+                   }});
+  }
+  return out;
 }
 
 std::string comparison_table(const TuneResult& result) {
-  const bool has_hindsight =
-      std::any_of(result.summary.begin(), result.summary.end(),
-                  [](const StrategySummary& s) { return s.strategy == "hindsight"; });
-  std::vector<std::vector<std::string>> rows{{"strategy", "good", "worst 5min", "$/M tok",
-                                              "good tokens", "TTFT p50", "TTFT p99", "gap p99",
-                                              "changes*", "excess", "capture", "recovery"}};
+  const std::vector<Column> shown = columns(result);
+  std::vector<std::vector<std::string>> rows(1);
+  for (const Column& column : shown) rows[0].push_back(column.heading);
   for (const StrategySummary& s : result.summary) {
-    rows.push_back(table_row(s, result, has_hindsight));
+    std::vector<std::string>& row = rows.emplace_back();
+    for (const Column& column : shown) row.push_back(column.cell(s));
   }
-  return text_table(rows) + "* applied/refused/reverted; excess over hindsight in the measure " +
-         result.measure + "\n";
+  const bool excess = std::any_of(shown.begin(), shown.end(),
+                                  [](const Column& c) { return c.heading == "excess"; });
+  return text_table(rows) + "* steps applied/refused/reverted" +
+         (excess ? fmt::format("; excess over hindsight in {}\n", result.measure) : "\n");
 }
 
 std::string human(const TuneResult& result, const documents::Scenario& scenario,
                   const Places& places, const Console& console) {
   const report::Verdict v = report::verdict(result, scenario);
   const int width = std::min(console.width(), 100);
-  std::string out =
-      fmt::format("{}: {}\n\n", console.bold(scenario.name), report::scenario_sentence(scenario));
+  std::string out = console.bold(scenario.name) + "\n" +
+                    wrapped(report::scenario_sentence(scenario), width, 2) + "\n";
   if (!result.summary.empty()) out += comparison_table(result) + "\n";
   out += console.bold(report::to_string(v.tone)) + "\n" + wrapped(v.headline, width, 2);
   out += console.bold("What changed") + "\n" + wrapped(v.changed, width, 2);

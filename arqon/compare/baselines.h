@@ -27,10 +27,10 @@ class BaselineFile {
 
  private:
   struct Row {
-    std::string scenario;    // name, for people
+    std::string scenario;  // name, for people
     Baselines baselines;
   };
-  std::map<std::string, Row> rows_;   // by key
+  std::map<std::string, Row> rows_;  // by key
 };
 
 }  // namespace arqon::compare

@@ -28,8 +28,7 @@ bool needs_search(std::string_view strategy) {
 std::string describe(const Space& space, const Config& setting) {
   std::string text;
   for (std::size_t k = 0; k < space.size(); ++k) {
-    text += fmt::format("{}{}={:.6g}", k == 0 ? "" : ", ", space[k].name,
-                        setting[space.offset(k)]);
+    text += fmt::format("{}{}={:.6g}", k == 0 ? "" : ", ", space[k].name, setting[space.offset(k)]);
   }
   return text;
 }
@@ -48,9 +47,8 @@ class SeedRunner {
     StrategyRun out;
     out.strategy = strategy;
     out.seed = seed_;
-    Status ran = strategy.starts_with("arqonhpo")
-                     ? live(**twin, strategy == "arqonhpo-frozen", out)
-                     : rival(**twin, strategy, boot, baselines, out);
+    Status ran = strategy.starts_with("arqonhpo") ? live(**twin, strategy == "arqonhpo-frozen", out)
+                                                  : rival(**twin, strategy, boot, baselines, out);
     if (!ran) return tl::unexpected(ran.error());
     (*twin)->drain();
     out.totals = (*twin)->totals();
@@ -207,9 +205,9 @@ class Comparison {
 }  // namespace
 
 const std::vector<std::string>& strategy_names() {
-  static const std::vector<std::string> kNames{"default",  "expert", "yesterday",
-                                               "hindsight", "rules",  "random",
-                                               "arqonhpo", "arqonhpo-frozen", "oracle"};
+  static const std::vector<std::string> kNames{"default",   "expert",          "yesterday",
+                                               "hindsight", "rules",           "random",
+                                               "arqonhpo",  "arqonhpo-frozen", "oracle"};
   return kNames;
 }
 
@@ -218,8 +216,8 @@ Result<documents::TuneResult> compare(const documents::Scenario& scenario,
   for (const std::string& s : options.strategies) {
     const auto& names = strategy_names();
     if (std::find(names.begin(), names.end(), s) != names.end()) continue;
-    return fail(ErrorCode::kUsage, fmt::format("unknown strategy \"{}\"; there are: {}", s,
-                                               fmt::join(names, ", ")));
+    return fail(ErrorCode::kUsage,
+                fmt::format("unknown strategy \"{}\"; there are: {}", s, fmt::join(names, ", ")));
   }
   return Comparison(scenario, options).run();
 }

@@ -26,15 +26,15 @@ struct Progress {
 };
 
 struct CompareOptions {
-  std::vector<std::string> strategies;           // empty = all
-  std::vector<std::uint64_t> seeds;              // empty = the scenario's own
+  std::vector<std::string> strategies;  // empty = all
+  std::vector<std::uint64_t> seeds;     // empty = the scenario's own
   unsigned threads = 1;
-  std::filesystem::path baselines;               // stored yesterday/hindsight/oracle rows; "" = none
-  bool recompute_baselines = false;              // search again even where the file has them
-  std::uint64_t screen_settings = 300;           // settings hindsight screens
-  std::function<void(const Progress&)> progress; // called from one thread at a time
-  const std::atomic<bool>* stop = nullptr;       // set it to end early and keep what is finished
-  std::function<bool()> frozen;                  // asked before every write of the live strategy
+  std::filesystem::path baselines;      // stored yesterday/hindsight/oracle rows; "" = none
+  bool recompute_baselines = false;     // search again even where the file has them
+  std::uint64_t screen_settings = 300;  // settings hindsight screens
+  std::function<void(const Progress&)> progress;  // called from one thread at a time
+  const std::atomic<bool>* stop = nullptr;        // set it to end early and keep what is finished
+  std::function<bool()> frozen;                   // asked before every write of the live strategy
 };
 
 // kInterrupted never: an early stop returns the runs that were finished and says so in `remarks`.

@@ -1,9 +1,10 @@
+#include "arqon/compare/compare.h"
+
 #include <gtest/gtest.h>
 
 #include <filesystem>
 
 #include "arqon/compare/baselines.h"
-#include "arqon/compare/compare.h"
 #include "arqon/compare/policies.h"
 #include "arqon/compare/summary.h"
 
@@ -14,8 +15,7 @@ documents::Scenario small_scenario() {
   documents::Scenario s;
   s.name = "small";
   s.duration_s = 600;
-  sim::PoolSpec pool{.name = "main", .model = "llama-3.1-8b", .gpu = "h100-sxm-80g",
-                     .replicas = 1};
+  sim::PoolSpec pool{.name = "main", .model = "llama-3.1-8b", .gpu = "h100-sxm-80g", .replicas = 1};
   s.fleet.pools = {pool};
   workload::Spec spec;
   spec.source = workload::GeneratorSource{"poisson", 10};
@@ -23,8 +23,12 @@ documents::Scenario small_scenario() {
   s.workloads = {spec};
   s.classes = {{.name = "chat", .ttft_ms = 400, .tpot_ms = 50},
                {.name = "code", .ttft_ms = 700, .max_gap_ms = 200}};
-  s.knobs = Space({{.name = "main.prefill_token_budget", .type = ParamType::kInt,
-                    .scale = Scale::kLog, .min = 256, .max = 8192, .step = 64,
+  s.knobs = Space({{.name = "main.prefill_token_budget",
+                    .type = ParamType::kInt,
+                    .scale = Scale::kLog,
+                    .min = 256,
+                    .max = 8192,
+                    .step = 64,
                     .default_value = Config{8192}}});
   s.protective = {{{"gap", -1}, {"ttft", 1}}};
   s.guardrails = {.limits = {{256, 8192, 2048}}, .max_updates_per_second = 0.2};
@@ -137,12 +141,14 @@ TEST(Summary, capture_is_stated_only_where_the_lead_is_real) {
   EXPECT_FALSE(with_lead(0.91).back().capture.has_value());
 }
 
-TEST(Summary, a_loss_is_said_as_a_loss) {
-  const documents::Scenario scenario = small_scenario();
+TEST(Summary, too_few_seeds_and_harm_where_nothing_was_to_gain_are_said) {
+  documents::Scenario scenario = small_scenario();
+  scenario.gain_expected = false;
   const std::vector runs{run_of("default", 1, 0.99), run_of("arqonhpo", 1, 0.95)};
   const auto said = remarks(scenario, runs, summarise(scenario, runs));
-  ASSERT_FALSE(said.empty());
-  EXPECT_NE(said.front().find("MORE bad requests"), std::string::npos);
+  ASSERT_EQ(said.size(), 2u);
+  EXPECT_NE(said[0].find("-4.00 points"), std::string::npos) << said[0];
+  EXPECT_NE(said[1].find("too few"), std::string::npos) << said[1];
 }
 
 }  // namespace

@@ -87,8 +87,7 @@ control::LoopOptions loop_options(const documents::Scenario& scenario, std::uint
   for (const documents::Protective& map : scenario.protective) {
     control::Protective directions{};
     for (const auto& [name, direction] : map) {
-      directions[static_cast<std::size_t>(limit_named(name))] =
-          static_cast<std::int8_t>(direction);
+      directions[static_cast<std::size_t>(limit_named(name))] = static_cast<std::int8_t>(direction);
     }
     options.protective.push_back(directions);
   }

@@ -8,8 +8,8 @@
 namespace arqon::compare {
 namespace {
 
-constexpr double kDecrease = 0.15;   // of the encoded range, per window with a broken limit
-constexpr double kIncrease = 0.01;   // back towards the default, per healthy window
+constexpr double kDecrease = 0.15;  // of the encoded range, per window with a broken limit
+constexpr double kIncrease = 0.01;  // back towards the default, per healthy window
 constexpr double kExpertPrefillBudget = 2048;
 
 // The limit that most requests of the window broke, when any class misses its target.
@@ -19,8 +19,8 @@ serving::Limit broken_limit(const documents::Scenario& scenario,
   std::uint64_t most = 0;
   for (std::size_t c = 0; c < window.classes.size(); ++c) {
     const control::ClassWindow& w = window.classes[c];
-    const double share = static_cast<double>(w.bad) / static_cast<double>(std::max<std::uint64_t>(
-                                                          1, w.good + w.bad));
+    const double share = static_cast<double>(w.bad) /
+                         static_cast<double>(std::max<std::uint64_t>(1, w.good + w.bad));
     if (share <= 1 - scenario.classes[c].attainment) continue;
     for (std::size_t i = 1; i < serving::kLimits; ++i) {
       if (w.bad_by[i] <= most) continue;
@@ -78,8 +78,7 @@ Policy aimd_rules(const documents::Scenario& scenario) {
 
 Policy scheduled(std::vector<double> bounds, std::vector<Config> settings) {
   return [bounds = std::move(bounds), settings = std::move(settings)](
-             TimePoint now, const Config&,
-             const control::WindowRecord*) -> std::optional<Config> {
+             TimePoint now, const Config&, const control::WindowRecord*) -> std::optional<Config> {
     std::size_t part = 0;
     while (part + 1 < settings.size() && to_seconds(now) >= bounds[part + 1]) ++part;
     return settings[part];

@@ -164,8 +164,8 @@ class Search {
     scores_.assign(settings_.size(), std::vector<Score>(parts_));
     return pool_->run(settings_.size(), "screening settings", [&](std::size_t i) -> Status {
       for (std::size_t p = 0; p < parts_; ++p) {
-        auto totals = evaluate(scenario_, thinned_[p].trace, thinned_[p].duration_s, seed_,
-                               settings_[i]);
+        auto totals =
+            evaluate(scenario_, thinned_[p].trace, thinned_[p].duration_s, seed_, settings_[i]);
         if (!totals) return tl::unexpected(totals.error());
         scores_[i][p] = score_of(*totals);
       }
@@ -206,8 +206,7 @@ class Search {
     order.resize(std::min(order.size(), options_.finalists));
     std::vector<Score> scores(order.size());
     const Status run = pool_->run(order.size(), "running finalists", [&](std::size_t i) -> Status {
-      auto totals =
-          evaluate(scenario_, part.trace, part.duration_s, seed_, settings_[order[i]]);
+      auto totals = evaluate(scenario_, part.trace, part.duration_s, seed_, settings_[order[i]]);
       if (!totals) return tl::unexpected(totals.error());
       scores[i] = score_of(*totals);
       return {};
@@ -227,7 +226,7 @@ class Search {
   std::size_t parts_;
   std::vector<Config> settings_;
   Part whole_, previous_;
-  std::vector<Part> thinned_, full_;   // per segment
+  std::vector<Part> thinned_, full_;  // per segment
   std::vector<std::vector<Score>> scores_;
   std::optional<Pool> pool_;
 };

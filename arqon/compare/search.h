@@ -15,9 +15,9 @@ namespace arqon::compare {
 
 // The settings behind three rows of the comparison.
 struct Baselines {
-  Config yesterday;              // best on the traffic before the first shift
-  Config hindsight;              // best static on this very traffic
-  std::vector<Config> oracle;    // best static per segment
+  Config yesterday;            // best on the traffic before the first shift
+  Config hindsight;            // best static on this very traffic
+  std::vector<Config> oracle;  // best static per segment
 };
 
 // One setting of the screen and how it fared: bad share per segment, for the sweep that shows
@@ -29,8 +29,8 @@ struct SweepRow {
 };
 
 struct SearchOptions {
-  std::uint64_t settings = 300;   // screened on a thinned copy of the traffic
-  std::size_t finalists = 20;     // run in full
+  std::uint64_t settings = 300;  // screened on a thinned copy of the traffic
+  std::size_t finalists = 20;    // run in full
   unsigned threads = 1;
   std::function<void(double fraction, const std::string& what)> progress;
   const std::atomic<bool>* stop = nullptr;

@@ -13,8 +13,8 @@ namespace arqon::compare {
 std::vector<documents::StrategySummary> summarise(const documents::Scenario& scenario,
                                                   const std::vector<documents::StrategyRun>& runs);
 
-// What changed, what it brought, what hindsight would have done, and what is not known. A loss is
-// said as a loss.
+// What the rows do not say by themselves: whether a no-harm scenario kept its promise, and whether
+// there are enough seeds. The report's verdict says what changed and what it brought.
 std::vector<std::string> remarks(const documents::Scenario& scenario,
                                  const std::vector<documents::StrategyRun>& runs,
                                  const std::vector<documents::StrategySummary>& summary);

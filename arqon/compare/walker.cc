@@ -18,8 +18,8 @@ void record_step(control::RunRecord& record, const Space& space, TimePoint now, 
   for (std::size_t k = 0; k < space.size(); ++k) {
     for (std::size_t s = space.offset(k); s < space.offset(k) + space[k].slots(); ++s) {
       if (from[s] == to[s]) continue;
-      record.changes.push_back({to_seconds(now), decision, space[k].name, from[s], to[s],
-                                "experiment", state, reason});
+      record.changes.push_back(
+          {to_seconds(now), decision, space[k].name, from[s], to[s], "experiment", state, reason});
     }
   }
 }
@@ -47,8 +47,7 @@ Result<control::RunRecord> walk(const documents::Scenario& scenario, sim::Twin& 
     const auto window = meter.take(last, "confirmed");
     if (auto wanted = policy(twin.now(), here, window ? &*window : nullptr)) target = *wanted;
     if (window) record.windows.push_back(*window);
-    if (target == here ||
-        guard->next_allowed(guard::Lane::kExperiment, twin.now()) > twin.now()) {
+    if (target == here || guard->next_allowed(guard::Lane::kExperiment, twin.now()) > twin.now()) {
       continue;
     }
     const Config next = control::glide_step(space, scenario.guardrails.limits, here, target);
@@ -60,7 +59,7 @@ Result<control::RunRecord> walk(const documents::Scenario& scenario, sim::Twin& 
       target = here;
       continue;
     }
-    guard->confirm(twin.now());   // these policies have no idea of evidence
+    guard->confirm(twin.now());  // these policies have no idea of evidence
     if (auto applied = twin.apply(next); !applied) return tl::unexpected(applied.error());
     here = next;
   }

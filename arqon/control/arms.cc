@@ -25,8 +25,8 @@ void Arms::close_block() {
   if (nc > 0 && nr > 0 && bad > 0) {
     // Given the bad requests of a block, the canary's part of them is binomial. Half a request
     // keeps an arm without any from looking certain.
-    const double weight_c = nc * (static_cast<double>(canary_.bad) + 0.5) /
-                            static_cast<double>(canary_.n + 1);
+    const double weight_c =
+        nc * (static_cast<double>(canary_.bad) + 0.5) / static_cast<double>(canary_.n + 1);
     const double weight_r =
         nr * (static_cast<double>(rest_.bad) + 0.5) / static_cast<double>(rest_.n + 1);
     const double share = weight_c / (weight_c + weight_r);
@@ -41,10 +41,6 @@ void Arms::close_block() {
 
 double Arms::dispersion() const {
   return std::max(1.0, (squared_ + kPrior) / (expected_ + kPrior));
-}
-
-stats::Comparison Arms::compare(double margin) const {
-  return stats::compare(rest_, canary_, margin, dispersion());
 }
 
 }  // namespace arqon::control

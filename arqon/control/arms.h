@@ -19,7 +19,6 @@ class Arms {
   // Variance of the arms' difference over what independent requests would show, in blocks of a few
   // ticks; >= 1. Load that rises and falls for both does not count as clustering.
   double dispersion() const;
-  stats::Comparison compare(double margin) const;
 
  private:
   void close_block();

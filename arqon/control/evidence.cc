@@ -59,7 +59,8 @@ void Evidence::add(const serving::Observation& from, const serving::Observation&
 }
 
 Tally Evidence::tally(std::size_t class_index, double seconds) const {
-  const auto wanted = static_cast<std::size_t>(std::llround(std::max(0.0, seconds) / tick_seconds_));
+  const auto wanted =
+      static_cast<std::size_t>(std::llround(std::max(0.0, seconds) / tick_seconds_));
   Tally sum;
   for (std::size_t i = 0; i < std::min(wanted, ticks_.size()); ++i) {
     sum += ticks_[ticks_.size() - 1 - i][class_index];

@@ -25,8 +25,8 @@ struct Tally {
 struct Breach {
   std::size_t class_index = 0;
   serving::Limit limit = serving::Limit::kNone;
-  Tally tally;          // over the span that showed it
-  double seconds = 0;   // length of that span
+  Tally tally;         // over the span that showed it
+  double seconds = 0;  // length of that span
 };
 
 // A bounded memory of ticks under one setting. Not thread-safe.
@@ -56,7 +56,7 @@ class Evidence {
   std::deque<std::vector<Tally>> ticks_;
   double tick_seconds_ = 1;
   stats::Dispersion dispersion_;
-  stats::Counts block_;     // of the dispersion's open block
+  stats::Counts block_;  // of the dispersion's open block
   int block_ticks_ = 0;
 };
 

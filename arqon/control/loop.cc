@@ -22,17 +22,23 @@ constexpr double kAim = 0.5;
 // First price of an experiment in bad requests beyond the aim; doubled by each one that fails.
 constexpr double kPriceFirst = 20;
 constexpr double kPriceMax = 5000;
-// Verdicts are looked for after this many requests of the arm under test.
+// Verdicts are looked for after this many requests of the arm under test; a confirmation takes a
+// whole window of them.
 constexpr std::uint64_t kJudgedMin = 50;
 // An experiment ends undecided after this many windows' worth of requests, and earlier when it is
 // hardly better: (windows, greatest ratio of bad shares that is still worth waiting for).
 constexpr std::uint64_t kWindowsMax = 16;
-constexpr std::array<std::pair<std::uint64_t, double>, 2> kFutility{{{2, 0.8}, {6, 0.9}}};
+constexpr std::array<std::pair<std::uint64_t, double>, 3> kFutility{
+    {{1, 0.95}, {2, 0.8}, {6, 0.9}}};
 constexpr double kIncumbentSeconds = 240;
-constexpr Duration kSettleMax = std::chrono::seconds(90);
-constexpr Duration kQueueStill = std::chrono::seconds(3);
+constexpr Duration kSettleMax = std::chrono::seconds(180);
+constexpr Duration kQueueStill = std::chrono::seconds(5);
+constexpr double kQueueSmoothing = 0.25;  // per second
+constexpr double kQueueNoise = 3;         // requests
 constexpr double kMixSeconds = 120;
-constexpr double kMixMoved = 0.2;     // of all requests
+constexpr double kMixSecondsMax = 900;
+constexpr double kRegimeShort = 5;  // a regime of fewer spans than this was a swing
+constexpr double kMixMoved = 0.2;   // of all requests
 constexpr double kHealthySeconds = 300;
 constexpr Duration kQuiet = std::chrono::seconds(5);
 
@@ -72,9 +78,12 @@ std::string address(const std::string& name, serving::Scope scope) {
 
 std::string_view lane_name(guard::Lane lane) {
   switch (lane) {
-    case guard::Lane::kExperiment: return "experiment";
-    case guard::Lane::kReflex: return "reflex";
-    case guard::Lane::kRevert: return "revert";
+    case guard::Lane::kExperiment:
+      return "experiment";
+    case guard::Lane::kReflex:
+      return "reflex";
+    case guard::Lane::kRevert:
+      return "revert";
   }
   return "experiment";
 }
@@ -140,6 +149,7 @@ Status Loop::start() {
   publish_envelope();
   meter_.emplace(options_.window, last_);
   regime_since_ = clock_.now();
+  mix_seconds_ = kMixSeconds;
   return {};
 }
 
@@ -154,7 +164,7 @@ Status Loop::run_until(TimePoint end) {
     status = tick();
   }
   if (experiment_) {
-    const Status reverted = revert("the run ends", false);
+    const Status reverted = revert("the run ends", Finding::kNothing);
     if (status) status = reverted;
   }
   if (auto window = meter_->finish(last_, state())) record_.windows.push_back(std::move(*window));
@@ -166,21 +176,31 @@ Status Loop::tick() {
   if (engine_.health() == serving::Health::kDown) {
     return fail(ErrorCode::kUnavailable, "the engine is down");
   }
-  if (now.epoch != last_.epoch) {   // a restart voids what was being measured
+  if (now.epoch != last_.epoch) {  // a restart voids what was being measured
     evidence_.clear();
     traffic_.clear();
     (void)meter_->take(now, state());
     last_ = now;
-    return experiment_ ? revert("the engine restarted", false) : Status{};
+    return experiment_ ? revert("the engine restarted", Finding::kNothing) : Status{};
   }
   account(now);
   Status status;
   switch (phase_) {
-    case Phase::kSteady: status = steady(now); break;
-    case Phase::kGlide: status = glide(now); break;
-    case Phase::kSettle: settle(now); break;
-    case Phase::kMeasure: status = measure(now); break;
-    case Phase::kWiden: status = widen(now); break;
+    case Phase::kSteady:
+      status = steady(now);
+      break;
+    case Phase::kGlide:
+      status = glide(now);
+      break;
+    case Phase::kSettle:
+      settle(now);
+      break;
+    case Phase::kMeasure:
+      status = measure(now);
+      break;
+    case Phase::kWiden:
+      status = widen(now);
+      break;
   }
   if (auto window = meter_->take(now, state())) {
     if (options_.on_window) options_.on_window(*window);
@@ -205,26 +225,27 @@ void Loop::account(const serving::Observation& now) {
   serving::Observation arm = canary() ? engine_.observe(e.scope) : now;
   const stats::Counts whole = decided(last_, now);
   const stats::Counts part = decided(e.last, arm);
-  const stats::Counts rest =
-      canary() ? stats::Counts{whole.n - part.n, whole.bad - part.bad} : stats::Counts{};
+  const stats::Counts rest{whole.n - part.n, whole.bad - part.bad};  // none in a fleet of one
   e.arms.add(part, rest);
   if (phase_ == Phase::kMeasure) e.judged.add(part, rest);
+  const std::array<double, 2> queues{arm.waiting, now.waiting - arm.waiting};
+  for (std::size_t i = 0; i < 2; ++i) e.waiting[i] += kQueueSmoothing * (queues[i] - e.waiting[i]);
   e.last = std::move(arm);
 }
 
 // Traffic that differs in kind from what the last verdicts were reached on makes them stale. Looks
-// at causes only: the share of each class.
+// at causes only: the share of each class. A mix that keeps swinging is one regime: it is looked at
+// over ever longer spans.
 void Loop::notice_regime(const serving::Observation& now) {
+  const double age = to_seconds(now.at - regime_since_);
+  if (age < mix_seconds_) return;
   std::vector<double> mix;
   double arrived = 0;
   for (std::size_t c = 0; c < classes_.size(); ++c) {
-    mix.push_back(static_cast<double>(traffic_.tally(c, kMixSeconds).arrived));
+    mix.push_back(static_cast<double>(traffic_.tally(c, mix_seconds_).arrived));
     arrived += mix.back();
   }
-  if (arrived < static_cast<double>(options_.window.requests_min) ||
-      to_seconds(now.at - regime_since_) < kMixSeconds) {
-    return;
-  }
+  if (arrived < static_cast<double>(options_.window.requests_min)) return;
   double moved = 0;
   for (std::size_t c = 0; c < classes_.size(); ++c) {
     mix[c] /= arrived;
@@ -233,18 +254,27 @@ void Loop::notice_regime(const serving::Observation& now) {
   if (mix_.empty()) {
     mix_ = std::move(mix);
   } else if (moved > kMixMoved) {
-    mix_.clear();
-    regime_since_ = now.at;
-    price_ = kPriceFirst;
-    (void)proposer_.new_regime();
-    // What was proven for other traffic is not proven for this.
-    reflex_.reset(confirmed());
-    publish_envelope();
+    begin_regime(moved, age, now);
+  }
+}
+
+void Loop::begin_regime(double moved, double age, const serving::Observation& now) {
+  mix_.clear();
+  regime_since_ = now.at;
+  const bool short_lived = age < kRegimeShort * mix_seconds_;
+  mix_seconds_ = short_lived ? std::min(kMixSecondsMax, 2 * mix_seconds_) : kMixSeconds;
+  price_ = kPriceFirst;
+  (void)proposer_.new_regime();
+  // What was proven for other traffic is not proven for this.
+  reflex_.reset(confirmed());
+  publish_envelope();
+  if (experiments_ > regime_experiments_) {  // otherwise there is no verdict to go stale
     record_decision("regime", in_force(), in_force(),
                     fmt::format("{:.0f} % of the mix of requests has moved: earlier verdicts are "
                                 "stale",
                                 100 * moved));
   }
+  regime_experiments_ = experiments_;
 }
 
 bool Loop::may_write() const {
@@ -275,7 +305,7 @@ Status Loop::steady(const serving::Observation& now) {
     if (auto moved = reflex(now); !moved || now.at < quiet_until_) return moved;
   }
   if (worth_an_experiment()) return begin(now);
-  if (evidence_.seconds() >= kHealthySeconds && credit_ < 1) {
+  if (evidence_.seconds() >= kHealthySeconds && credit_ < 1 && !evidence_.breach(kAim, kAlpha)) {
     say_hold("every class keeps its target with room: nothing to gain by a change");
   }
   return {};
@@ -297,19 +327,19 @@ Status Loop::begin(const serving::Observation& now) {
     return {};
   }
   ++decisions_;
-  const std::string why =
-      fmt::format("{}: {:.2f} % of {} requests broke a limit, most often {}; {}",
-                  classes_[breach->class_index].name,
-                  100.0 * static_cast<double>(breach->tally.bad) /
-                      static_cast<double>(breach->tally.n),
-                  breach->tally.n, serving::to_string(breach->limit), move->why);
+  const std::string why = fmt::format(
+      "{}: {:.2f} % of {} requests broke a limit, most often {}; {}",
+      classes_[breach->class_index].name,
+      100.0 * static_cast<double>(breach->tally.bad) / static_cast<double>(breach->tally.n),
+      breach->tally.n, serving::to_string(breach->limit), move->why);
   if (!may_write()) {
     record_decision("recommend", from, move->target, why, before);
-    proposer_.failed(*move);   // said once; not repeated every window
+    proposer_.failed(*move, false);  // said once; not repeated every window
     return {};
   }
   record_decision("experiment", from, move->target, why, before);
   open_experiment(std::move(*move), before, now);
+  experiment_->why = why;
   return glide(now);
 }
 
@@ -331,6 +361,7 @@ void Loop::open_experiment(Move move, const stats::Counts& before,
     ARQON_ASSERT(violation.kind == guard::ViolationKind::kNone);
   }
   e.last = canary() ? engine_.observe(e.scope) : now;
+  e.waiting = {e.last.waiting, now.waiting - e.last.waiting};
   phase_ = Phase::kGlide;
 }
 
@@ -355,17 +386,18 @@ Result<bool> Loop::step(guard::SafetyExecutor& guard, serving::Scope scope,
     record_change(from, next, scope, lane, ChangeState::kRefused, reason);
     return fail(ErrorCode::kRefused, reason);
   }
-  if (auto applied = apply(guard, scope, from, lane, experiment_->move.why); !applied) {
+  const Write write{scope, scope, from, lane, experiment_->why};
+  if (auto applied = apply(guard, write); !applied) {
     return tl::unexpected(applied.error());
   }
   return next == experiment_->move.target;
 }
 
 Status Loop::glide(const serving::Observation& now) {
-  if (tripped()) return revert("bad requests shot up on the way", true);
-  if (!may_write()) return revert("frozen while on the way", false);
+  if (tripped()) return revert("bad requests shot up on the way", Finding::kWorse);
+  if (!may_write()) return revert("frozen while on the way", Finding::kNothing);
   const auto arrived = step(arm_guard(), experiment_->scope, now);
-  if (!arrived) return revert(arrived.error().message, true);
+  if (!arrived) return revert(arrived.error().message, Finding::kWorse);
   if (*arrived) begin_settling(now);
   return {};
 }
@@ -381,22 +413,31 @@ void Loop::begin_settling(const serving::Observation& now) {
   }
   phase_ = Phase::kSettle;
   experiment_->settled = now.at + settle;
-  experiment_->waiting_low = experiment_->last.waiting;
-  experiment_->waiting_low_at = now.at;
+  experiment_->waiting_from = experiment_->waiting;
+  experiment_->waiting_moved = now.at;
 }
 
-// Settled when the least time has passed and the queue that the old setting left has stopped
-// shrinking.
+// Settled when the least time has passed and the queue has found its new level: while it shrinks
+// the old setting's requests are counted, and while it grows the fate of those in it is unknown.
 void Loop::settle(const serving::Observation& now) {
   Experiment& e = *experiment_;
-  if (e.last.waiting < 0.95 * e.waiting_low - 1) {
-    e.waiting_low = e.last.waiting;
-    e.waiting_low_at = now.at;
+  if (std::abs(e.waiting[0] - e.waiting_from[0]) > std::max(1.0, 0.05 * e.waiting_from[0])) {
+    e.waiting_from = e.waiting;
+    e.waiting_moved = now.at;
   }
-  const bool still = now.at >= e.waiting_low_at + kQueueStill;
+  const bool still = now.at >= e.waiting_moved + kQueueStill;
   const bool late = now.at >= e.settled + kSettleMax;
   if (now.at < e.settled || (!still && !late)) return;
+  e.waiting_from = e.waiting;
   phase_ = Phase::kMeasure;
+}
+
+// Requests that have queued up since judging began have no fate yet; a setting must not look good
+// because it puts off the bad news. Each counts as bad. A few come and go with the traffic.
+stats::Counts Loop::with_backlog(const stats::Counts& counts, std::size_t arm) const {
+  const double grown = experiment_->waiting[arm] - experiment_->waiting_from[arm] - kQueueNoise;
+  const auto backlog = static_cast<std::uint64_t>(std::max(0.0, grown));
+  return {counts.n + backlog, counts.bad + backlog};
 }
 
 // The arm under test is far worse than the confirmed setting: no time to wait for a verdict.
@@ -412,26 +453,27 @@ bool Loop::tripped() const {
 Status Loop::measure(const serving::Observation& now) {
   Experiment& e = *experiment_;
   if (!canary() && e.judged.rest().n == 0) e.judged.add({}, e.before);
-  const stats::Counts arm = e.judged.canary(), rest = e.judged.rest();
+  const stats::Counts arm = with_backlog(e.judged.canary(), 0);
+  const stats::Counts rest = with_backlog(e.judged.rest(), 1);
   const bool out_of_time = to_seconds(now.at - e.settled) > options_.window.seconds_max;
   if (arm.n < kJudgedMin || rest.n < kJudgedMin) {
-    return out_of_time ? revert("too few requests to judge", false) : Status{};
+    return out_of_time ? revert("too few requests to judge", Finding::kNothing) : Status{};
   }
-  const stats::Comparison verdict = e.judged.compare(0);
+  const stats::Comparison verdict = stats::compare(rest, arm, 0, e.judged.dispersion());
   const double enough = std::log(1 / kAlpha);
-  if (verdict.log_e_better >= enough) {
+  if (verdict.log_e_better >= enough && arm.n >= options_.window.requests_min) {
     learn(e.move.target, e.judged);
     phase_ = Phase::kWiden;
     return widen(now);
   }
-  if (verdict.log_e_worse >= enough) return revert("worse than the confirmed setting", true);
+  if (verdict.log_e_worse >= enough)
+    return revert("worse than the confirmed setting", Finding::kWorse);
   const std::uint64_t window = options_.window.requests_min;
-  const bool futile =
-      std::any_of(kFutility.begin(), kFutility.end(), [&](const auto& rule) {
-        return arm.n >= rule.first * window && arm.rate() > rule.second * rest.rate();
-      });
+  const bool futile = std::any_of(kFutility.begin(), kFutility.end(), [&](const auto& rule) {
+    return arm.n >= rule.first * window && arm.rate() > rule.second * rest.rate();
+  });
   if (futile || out_of_time || arm.n >= kWindowsMax * window) {
-    return revert("no better as far as can be told: inconclusive", true);
+    return revert("no better as far as can be told: inconclusive", Finding::kNoBetter);
   }
   return {};
 }
@@ -440,16 +482,17 @@ Status Loop::measure(const serving::Observation& now) {
 Status Loop::widen(const serving::Observation& now) {
   Experiment& e = *experiment_;
   if (canary()) {
-    if (!may_write()) return revert("frozen before the fleet followed", false);
+    if (!may_write()) return revert("frozen before the fleet followed", Finding::kNothing);
     const auto arrived = step(guard_, serving::Scope{}, now);
-    if (!arrived) return revert(arrived.error().message, true);
+    if (!arrived) return revert(arrived.error().message, Finding::kWorse);
     if (!*arrived) return {};
     canary_guard_.confirm(now.at);
   }
   const stats::Counts rest = e.judged.rest(), arm = e.judged.canary();
-  return confirm(fmt::format("bad requests {:.2f} % -> {:.2f} % ({} and {} requests at the same "
-                             "time)",
-                             percent(rest), percent(arm), rest.n, arm.n));
+  return confirm(
+      fmt::format("bad requests {:.2f} % -> {:.2f} % ({} and {} requests at the same "
+                  "time)",
+                  percent(rest), percent(arm), rest.n, arm.n));
 }
 
 Status Loop::confirm(const std::string& reason) {
@@ -462,7 +505,7 @@ Status Loop::confirm(const std::string& reason) {
   judge_envelope();
   evidence_.clear();
   price_ = std::max(kPriceFirst, price_ / 2);
-  credit_ = price_;   // the direction is good: the next step need not wait to be paid for
+  credit_ = price_;  // the direction is good: the next step need not wait to be paid for
   quiet_until_ = clock_.now() + kQuiet;
   experiment_.reset();
   phase_ = Phase::kSteady;
@@ -470,7 +513,7 @@ Status Loop::confirm(const std::string& reason) {
   return {};
 }
 
-Status Loop::revert(const std::string& reason, bool refuted) {
+Status Loop::revert(const std::string& reason, Finding finding) {
   const Experiment& e = *experiment_;
   const Config tried(arm_guard().in_force().begin(), arm_guard().in_force().end());
   if (phase_ == Phase::kMeasure) {
@@ -486,10 +529,15 @@ Status Loop::revert(const std::string& reason, bool refuted) {
   // One write for all of the fleet ends the canary, whatever it had reached.
   Status applied;
   if (tried != e.from || fleet != e.from) {
-    applied = apply(guard_, serving::Scope{}, tried, guard::Lane::kRevert, reason);
+    const bool fleet_moved = !canary() || fleet != e.from;
+    applied = apply(guard_, {.moved = fleet_moved ? serving::Scope{} : e.scope,
+                             .from = tried,
+                             .lane = guard::Lane::kRevert,
+                             .reason = reason});
   }
-  if (refuted) {
-    proposer_.failed(e.move);
+  if (finding != Finding::kNothing) {
+    const bool hopeless = rest.rate() > 0.5 && e.judged.canary().rate() > 0.5;
+    proposer_.failed(e.move, finding == Finding::kNoBetter && hopeless);
     price_ = std::min(kPriceMax, 2 * price_);
   }
   if (fleet != e.from || !canary()) quiet_until_ = clock_.now() + 2 * kQuiet;
@@ -514,8 +562,7 @@ Status Loop::reflex(const serving::Observation& now) {
   const guard::Verdict verdict = guard_.propose(move->target, guard::Lane::kReflex, now.at);
   if (!verdict.permitted) {
     reflex_.helped(false, now.at);
-    record_change(from, move->target, serving::Scope{}, guard::Lane::kReflex,
-                  ChangeState::kRefused,
+    record_change(from, move->target, serving::Scope{}, guard::Lane::kReflex, ChangeState::kRefused,
                   fmt::format("guard: {}", guard::to_string(verdict.violation.kind)));
     return {};
   }
@@ -524,7 +571,7 @@ Status Loop::reflex(const serving::Observation& now) {
   record_decision("reflex", from, move->target, move->why, *before_reflex_);
   evidence_.clear();
   quiet_until_ = now.at + kQuiet;
-  return apply(guard_, serving::Scope{}, from, guard::Lane::kReflex, move->why);
+  return apply(guard_, {.from = from, .lane = guard::Lane::kReflex, .reason = move->why});
 }
 
 // A move that did not help is taken back: the burst may be over, and the other limits may suffer.
@@ -534,7 +581,7 @@ Status Loop::judge_reflex(const stats::Counts& after, const serving::Observation
   before_reflex_.reset();
   reflex_.helped(helped, now.at);
   if (helped) {
-    guard_.confirm(now.at);   // both ends were proven before: nothing new is claimed
+    guard_.confirm(now.at);  // both ends were proven before: nothing new is claimed
     return {};
   }
   const Config from = in_force();
@@ -543,7 +590,7 @@ Status Loop::judge_reflex(const stats::Counts& after, const serving::Observation
   record_decision("revert", from, in_force(), reason, before, after);
   evidence_.clear();
   quiet_until_ = now.at + kQuiet;
-  return apply(guard_, serving::Scope{}, from, guard::Lane::kRevert, reason);
+  return apply(guard_, {.from = from, .lane = guard::Lane::kRevert, .reason = reason});
 }
 
 // Both arms of an experiment were measured: those that keep the targets span the envelope.
@@ -560,7 +607,7 @@ void Loop::judge_envelope() {
   };
   judge(experiment_->from, experiment_->judged.rest());
   judge(experiment_->move.target, experiment_->judged.canary());
-  if (phase_ == Phase::kWiden) reflex_.prove(in_force());   // confirmed, if only as the better one
+  if (phase_ == Phase::kWiden) reflex_.prove(in_force());  // confirmed, if only as the better one
   publish_envelope();
 }
 
@@ -569,18 +616,17 @@ void Loop::publish_envelope() {
   (void)guard_.set_envelope(low, high);
 }
 
-Status Loop::apply(const guard::SafetyExecutor& guard, serving::Scope scope, const Config& from,
-                   guard::Lane lane, const std::string& reason) {
+Status Loop::apply(const guard::SafetyExecutor& guard, const Write& write) {
   const Config wanted(guard.in_force().begin(), guard.in_force().end());
-  const auto effective = engine_.apply(wanted, scope);
+  const auto effective = engine_.apply(wanted, write.scope);
   if (!effective) {
-    record_change(from, wanted, scope, lane, ChangeState::kRefused,
+    record_change(write.from, wanted, write.moved, write.lane, ChangeState::kRefused,
                   fmt::format("engine: {}", effective.error().message));
     return tl::unexpected(effective.error());
   }
-  record_change(from, *effective, scope, lane,
-                lane == guard::Lane::kRevert ? ChangeState::kReverted : ChangeState::kApplied,
-                reason);
+  const bool revert = write.lane == guard::Lane::kRevert;
+  record_change(write.from, *effective, write.moved, write.lane,
+                revert ? ChangeState::kReverted : ChangeState::kApplied, write.reason);
   if (*effective != wanted) {
     return fail(ErrorCode::kConflict, "the engine put another setting in force than was asked for");
   }

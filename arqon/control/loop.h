@@ -24,11 +24,11 @@ namespace arqon::control {
 // One thread. Deterministic: the same options and observations give the same record.
 //
 // Two lanes. The reflex lane moves one knob a step at a time inside the envelope that experiments
-// have confirmed. The experiment lane tries one unproven setting at a time, on one replica while the
-// others keep the confirmed one: glide there in steps the guard permits, let it settle, count good
-// and bad requests of both arms with an always-valid test, then widen to the fleet and confirm, or
-// revert. (A fleet of one is compared with its own recent past.) Experiments are paid for with
-// requests that were bad beyond what the target allows: a healthy stack is left alone.
+// have confirmed. The experiment lane tries one unproven setting at a time, on one replica while
+// the others keep the confirmed one: glide there in steps the guard permits, let it settle, count
+// good and bad requests of both arms with an always-valid test, then widen to the fleet and
+// confirm, or revert. (A fleet of one is compared with its own recent past.) Experiments are paid
+// for with requests that were bad beyond what the target allows: a healthy stack is left alone.
 class Loop {
  public:
   // kInvalidConfig when the guardrails do not fit the engine's knobs.
@@ -45,16 +45,19 @@ class Loop {
   struct Experiment {
     std::uint64_t decision = 0;
     Move move;
+    std::string why;  // what was broken, and why this move may mend it
     Config from;
-    serving::Scope scope;        // one replica, or all in a fleet of one
-    stats::Counts before;        // the confirmed setting's recent past
+    serving::Scope scope;  // one replica, or all in a fleet of one
+    stats::Counts before;  // the confirmed setting's recent past
     TimePoint started{};
-    TimePoint settled{};         // earliest end of settling
-    double waiting_low = 0;      // least queue seen while settling
-    TimePoint waiting_low_at{};
-    Arms arms;                   // since the experiment began: for the tripwire
-    Arms judged;                 // since it settled: for the verdict
-    serving::Observation last;   // of the scope
+    TimePoint settled{};  // earliest end of settling
+    // Queues of the arm under test and of the rest, smoothed, and where they stood when settling
+    // last saw them move (arm) and when judging began (both).
+    std::array<double, 2> waiting{}, waiting_from{};
+    TimePoint waiting_moved{};
+    Arms arms;                  // since the experiment began: for the tripwire
+    Arms judged;                // since it settled: for the verdict
+    serving::Observation last;  // of the arm under test
   };
 
   Loop(serving::Engine& engine, Clock& clock, LoopOptions options, Space space,
@@ -77,18 +80,30 @@ class Loop {
   void judge_envelope();
   void publish_envelope();
   bool tripped() const;
+  stats::Counts with_backlog(const stats::Counts& counts, std::size_t arm) const;
   // One step towards the experiment's target with the guard of that part of the fleet. True when
   // the target is in force there; an error when guard or engine refuse.
   Result<bool> step(guard::SafetyExecutor& guard, serving::Scope scope,
                     const serving::Observation& now);
   Status confirm(const std::string& reason);
-  Status revert(const std::string& reason, bool refuted);
+  // What a revert says about the setting tried.
+  enum class Finding : std::uint8_t { kNothing, kNoBetter, kWorse };
+  Status revert(const std::string& reason, Finding finding);
   void learn(const Config& target, const Arms& arms);
+  // One write to the engine, and how the record shows it: `moved` is the part of the fleet whose
+  // values change, which is less than `scope` when a revert ends a canary.
+  struct Write {
+    serving::Scope scope;
+    serving::Scope moved;
+    Config from;
+    guard::Lane lane = guard::Lane::kExperiment;
+    std::string reason;
+  };
   // Puts what the guard published into that part of the fleet; reads back what is in force.
-  Status apply(const guard::SafetyExecutor& guard, serving::Scope scope, const Config& from,
-               guard::Lane lane, const std::string& reason);
+  Status apply(const guard::SafetyExecutor& guard, const Write& write);
   void begin_settling(const serving::Observation& now);
   void notice_regime(const serving::Observation& now);
+  void begin_regime(double moved, double age, const serving::Observation& now);
   guard::SafetyExecutor& arm_guard();
   bool canary() const;
 
@@ -106,26 +121,28 @@ class Loop {
   Clock& clock_;
   LoopOptions options_;
   Space space_;
-  guard::SafetyExecutor guard_;          // of the fleet
-  guard::SafetyExecutor canary_guard_;   // of the one replica an experiment is tried on
+  guard::SafetyExecutor guard_;         // of the fleet
+  guard::SafetyExecutor canary_guard_;  // of the one replica an experiment is tried on
   Proposer proposer_;
   std::vector<serving::Slo> classes_;
   Reflex reflex_;
-  Evidence evidence_;                 // of the confirmed setting
-  Evidence traffic_;                  // of everything, for causes only
+  Evidence evidence_;  // of the confirmed setting
+  Evidence traffic_;   // of everything, for causes only
   std::optional<Meter> meter_;
   serving::Observation last_;
   Phase phase_ = Phase::kSteady;
   std::optional<Experiment> experiment_;
-  TimePoint quiet_until_{};           // settling after a move of the fleet: not counted
+  TimePoint quiet_until_{};  // settling after a move of the fleet: not counted
   std::optional<stats::Counts> before_reflex_;
-  double credit_ = 0;                 // bad requests beyond the target, not yet spent
-  double price_ = 0;                  // of the next experiment
-  std::vector<double> mix_;           // shares of the classes when the regime began; empty = open
+  double credit_ = 0;        // bad requests beyond the target, not yet spent
+  double price_ = 0;         // of the next experiment
+  std::vector<double> mix_;  // shares of the classes when the regime began; empty = open
   TimePoint regime_since_{};
+  double mix_seconds_ = 0;                // the mix is taken over this long
+  std::uint64_t regime_experiments_ = 0;  // experiments there had been when the regime began
   std::uint64_t decisions_ = 0;
   std::uint64_t experiments_ = 0;
-  std::string hold_;                  // last reason for holding, said once
+  std::string hold_;  // last reason for holding, said once
   RunRecord record_;
 };
 

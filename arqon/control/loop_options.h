@@ -21,16 +21,16 @@ namespace arqon::control {
 using Protective = std::array<std::int8_t, serving::kLimits>;
 
 struct LoopOptions {
-  std::vector<Protective> protective;          // one per knob of the engine; may be empty
-  guard::Guardrails guardrails;                // one entry per knob of the engine
+  std::vector<Protective> protective;  // one per knob of the engine; may be empty
+  guard::Guardrails guardrails;        // one entry per knob of the engine
   WindowSpec window;
   Mode mode = Mode::kAuto;
-  bool reflex = true;                          // the fast lane inside confirmed envelopes
-  std::uint64_t seed = 0;                      // the solver's
-  std::optional<std::uint64_t> budget;         // experiments allowed; absent = no end
-  const std::atomic<bool>* stop = nullptr;     // set from anywhere: ends the run after this tick
-  std::function<bool()> frozen;                // asked before every write; true stops all but reverts
-  std::function<void(const WindowRecord&)> on_window;   // progress; called from the loop's thread
+  bool reflex = true;                       // the fast lane inside confirmed envelopes
+  std::uint64_t seed = 0;                   // the solver's
+  std::optional<std::uint64_t> budget;      // experiments allowed; absent = no end
+  const std::atomic<bool>* stop = nullptr;  // set from anywhere: ends the run after this tick
+  std::function<bool()> frozen;             // asked before every write; true stops all but reverts
+  std::function<void(const WindowRecord&)> on_window;  // progress; called from the loop's thread
 };
 
 }  // namespace arqon::control

@@ -14,15 +14,21 @@ using testing::FakeClass;
 using testing::FakeEngine;
 
 std::vector<Parameter> one_knob() {
-  return {{.name = "main.prefill_token_budget", .type = ParamType::kInt, .scale = Scale::kLog,
-           .min = 256, .max = 8192, .step = 64, .default_value = Config{8192}}};
+  return {{.name = "main.prefill_token_budget",
+           .type = ParamType::kInt,
+           .scale = Scale::kLog,
+           .min = 256,
+           .max = 8192,
+           .step = 64,
+           .default_value = Config{8192}}};
 }
 
 std::vector<FakeClass> one_class() { return {{.slo = {.name = "code", .attainment = 0.99}}}; }
 
 LoopOptions options() {
   LoopOptions o;
-  o.guardrails = {.limits = {{256, 8192, 2048}}, .max_updates_per_second = 0.2,
+  o.guardrails = {.limits = {{256, 8192, 2048}},
+                  .max_updates_per_second = 0.2,
                   .reflex_updates_per_second = 0.2};
   Protective down{};
   down[static_cast<std::size_t>(serving::Limit::kGap)] = -1;
@@ -57,14 +63,16 @@ TEST(Loop, finds_the_valley_and_stays_there) {
 }
 
 TEST(Loop, leaves_a_healthy_engine_alone_and_says_so) {
-  FakeEngine engine(one_knob(), one_class(), [](const Config&, std::size_t, double) { return 0.002; });
+  FakeEngine engine(one_knob(), one_class(),
+                    [](const Config&, std::size_t, double) { return 0.002; });
   const RunRecord record = run(engine, options(), 4 * 3600);
   EXPECT_EQ(engine.applies, 0);
   EXPECT_EQ(count(record, "hold"), 1u);
 }
 
 TEST(Loop, tries_ever_less_often_where_no_setting_helps) {
-  FakeEngine engine(one_knob(), one_class(), [](const Config&, std::size_t, double) { return 0.05; });
+  FakeEngine engine(one_knob(), one_class(),
+                    [](const Config&, std::size_t, double) { return 0.05; });
   const RunRecord record = run(engine, options(), 4 * 3600);
   EXPECT_EQ(count(record, "confirm"), 0u);
   EXPECT_LE(count(record, "experiment"), 14u);
@@ -73,9 +81,8 @@ TEST(Loop, tries_ever_less_often_where_no_setting_helps) {
 
 TEST(Loop, reverts_at_once_what_makes_it_worse) {
   // Whatever is tried is far worse than what was found.
-  FakeEngine engine(one_knob(), one_class(), [](const Config& c, std::size_t, double) {
-    return c[0] == 8192 ? 0.03 : 0.6;
-  });
+  FakeEngine engine(one_knob(), one_class(),
+                    [](const Config& c, std::size_t, double) { return c[0] == 8192 ? 0.03 : 0.6; });
   const RunRecord record = run(engine, options(), 900);
   ASSERT_GE(count(record, "revert"), 1u);
   double previous = 0;

@@ -18,7 +18,9 @@ ClassWindow difference(const serving::ClassCounters& from, const serving::ClassC
   w.ttft_ms_p50 = ttft.quantile(0.5);
   w.ttft_ms_p99 = ttft.quantile(0.99);
   w.gap_ms_p99 = to.gap_ms.since(from.gap_ms).quantile(0.99);
-  w.tpot_ms_p50 = to.tpot_ms.since(from.tpot_ms).quantile(0.5);
+  const stats::Histogram tpot = to.tpot_ms.since(from.tpot_ms);
+  w.tpot_ms_p50 = tpot.quantile(0.5);
+  w.tpot_ms_p99 = tpot.quantile(0.99);
   return w;
 }
 

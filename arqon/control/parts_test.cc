@@ -17,9 +17,17 @@ std::vector<serving::Slo> classes() {
 }
 
 Space budget_space() {
-  return Space({{.name = "main.prefill_token_budget", .type = ParamType::kInt, .scale = Scale::kLog,
-                 .min = 256, .max = 8192, .step = 64, .default_value = Config{8192}},
-                {.name = "main.speculative_decoding_k", .type = ParamType::kInt, .min = 0, .max = 5,
+  return Space({{.name = "main.prefill_token_budget",
+                 .type = ParamType::kInt,
+                 .scale = Scale::kLog,
+                 .min = 256,
+                 .max = 8192,
+                 .step = 64,
+                 .default_value = Config{8192}},
+                {.name = "main.speculative_decoding_k",
+                 .type = ParamType::kInt,
+                 .min = 0,
+                 .max = 5,
                  .default_value = Config{0}}});
 }
 
@@ -118,7 +126,7 @@ TEST(Proposer, never_repeats_a_failed_target_until_the_regime_changes) {
     EXPECT_EQ(std::find(failed.begin(), failed.end(), move->target), failed.end());
     EXPECT_TRUE(budget_space().contains(move->target));
     failed.push_back(move->target);
-    proposer->failed(*move);
+    proposer->failed(*move, false);
   }
   ASSERT_GE(failed.size(), 5u);
   ASSERT_TRUE(proposer->new_regime().has_value());
@@ -139,11 +147,11 @@ TEST(Reflex, moves_only_inside_the_envelope_that_experiments_confirmed) {
   reflex.prove(Config{5120, 1});
   const auto move = reflex.move(boot, evidence, time_at(100));
   ASSERT_TRUE(move.has_value());
-  EXPECT_EQ(move->target[0], 6144);   // one max_delta, not the whole way
-  EXPECT_EQ(move->target[1], 0);      // no known direction: left alone
+  EXPECT_EQ(move->target[0], 6144);  // one max_delta, not the whole way
+  EXPECT_EQ(move->target[1], 0);     // no known direction: left alone
   const auto second = reflex.move(move->target, evidence, time_at(101));
   ASSERT_TRUE(second.has_value());
-  EXPECT_EQ(second->target[0], 5120); // stops at the edge
+  EXPECT_EQ(second->target[0], 5120);  // stops at the edge
   EXPECT_FALSE(reflex.move(second->target, evidence, time_at(102)).has_value());
 }
 
@@ -183,12 +191,12 @@ TEST(Meter, a_window_waits_for_requests_and_seconds_and_no_longer_than_its_maxim
     at.classes[0].good = good;
     return meter.take(at, "confirmed");
   };
-  EXPECT_FALSE(after(5, 200).has_value());    // too short
+  EXPECT_FALSE(after(5, 200).has_value());  // too short
   const auto full = after(10, 200);
   ASSERT_TRUE(full.has_value());
   EXPECT_EQ(full->classes[0].good, 200u);
-  EXPECT_FALSE(after(25, 210).has_value());   // too few
-  EXPECT_TRUE(after(40, 210).has_value());    // out of time
+  EXPECT_FALSE(after(25, 210).has_value());  // too few
+  EXPECT_TRUE(after(40, 210).has_value());   // out of time
 }
 
 TEST(Meter, a_restart_voids_the_open_window_and_settling_names_it) {

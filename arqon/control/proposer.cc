@@ -8,10 +8,10 @@
 namespace arqon::control {
 namespace {
 
-constexpr double kFirstStep = 0.25;    // of the encoded range; 1.25 octaves of a 256..8192 budget
+constexpr double kFirstStep = 0.25;  // of the encoded range; 1.25 octaves of a 256..8192 budget
 constexpr double kSmallestStep = 0.05;
 constexpr double kTrustHalfWidth = 0.3;
-constexpr double kSevereShare = 0.2;   // of requests; then a protective step is twice as long
+constexpr double kSevereShare = 0.2;  // of requests; then a protective step is twice as long
 constexpr std::size_t kTriedMax = 64;
 constexpr const char* kMetric = "log_bad_ratio";
 
@@ -38,8 +38,8 @@ Result<Proposer> Proposer::create(Space space, std::vector<Protective> protectiv
                   std::move(*solver));
 }
 
-Proposer::Proposer(Space space, std::vector<Protective> protective, Config boot,
-                   std::uint64_t seed, solver::Solver solver)
+Proposer::Proposer(Space space, std::vector<Protective> protective, Config boot, std::uint64_t seed,
+                   solver::Solver solver)
     : space_(std::move(space)),
       protective_(std::move(protective)),
       boot_(std::move(boot)),
@@ -93,7 +93,13 @@ std::optional<Move> Proposer::protective_move(const Config& incumbent, const Bre
     if (direction == 0 || !scalar(space_[k])) continue;
     const double length = size(k, direction);
     if (length < kSmallestStep || length <= best_size) continue;
-    const auto target = step(incumbent, k, direction, share > kSevereShare ? 2 * length : length);
+    double reach = share > kSevereShare ? 2 * length : length;
+    auto target = step(incumbent, k, direction, reach);
+    // Where most requests fail, what was tried in calmer traffic is no answer: reach further.
+    while (!target && share > kSevereShare && reach < 1) {
+      reach = std::min(1.0, 2 * reach);
+      target = step(incumbent, k, direction, reach);
+    }
     if (!target) continue;
     best = Move{*target,
                 fmt::format("{} {} protects the {} limit", direction > 0 ? "raising" : "lowering",
@@ -154,14 +160,19 @@ std::optional<Move> Proposer::next(const Config& incumbent, const std::optional<
 
 void Proposer::passed(const Move& move) {
   failures_in_a_row_ = 0;
+  // The next turn goes to another knob that protects the same limit, if there is one.
+  if (move.knob) size(*move.knob, move.direction) *= 0.8;
   if (last_target_ != move.target) return;
   scored_ = move.target;
   incumbent_score_ = last_score_;
 }
 
-void Proposer::failed(const Move& move) {
+void Proposer::failed(const Move& move, bool too_short) {
   ++failures_in_a_row_;
-  if (move.knob) size(*move.knob, move.direction) *= 0.5;
+  if (move.knob) {
+    double& length = size(*move.knob, move.direction);
+    length = too_short ? std::min(1.0, 2 * length) : 0.5 * length;
+  }
   tried_.push_back(move.target);
   if (tried_.size() > kTriedMax) tried_.erase(tried_.begin());
 }

@@ -19,7 +19,7 @@ namespace arqon::control {
 struct Move {
   Config target;
   std::string why;
-  std::optional<std::size_t> knob;   // set for a move along one axis
+  std::optional<std::size_t> knob;  // set for a move along one axis
   int direction = 0;
 };
 
@@ -32,9 +32,11 @@ class Proposer {
 
   // The next target worth an experiment from `incumbent`, or nothing when all is tried.
   std::optional<Move> next(const Config& incumbent, const std::optional<Breach>& breach);
-  // The verdict on a move; a failed one halves the step of its axis and is not tried again.
+  // The verdict on a move. A failed one halves the step of its axis, or doubles it when the move
+  // changed nothing where nearly everything fails: then it did not go far enough. Its target is not
+  // tried again.
   void passed(const Move& move);
-  void failed(const Move& move);
+  void failed(const Move& move, bool too_short);
   // How many times as bad as `incumbent` a setting was, measured at the same time. The solver
   // learns the logarithm, chained over incumbents, so that traffic which changes between
   // experiments does not mislead it.
@@ -60,12 +62,12 @@ class Proposer {
   std::uint64_t seed_;
   std::uint64_t regimes_ = 0;
   solver::Solver solver_;
-  std::vector<std::array<double, 2>> sizes_;   // per knob: step down, step up, in unit coordinates
+  std::vector<std::array<double, 2>> sizes_;  // per knob: step down, step up, in unit coordinates
   std::vector<Config> tried_;
   int failures_in_a_row_ = 0;
-  double incumbent_score_ = 0;   // log ratio to the first incumbent of the regime
-  Config scored_;                // the incumbent that score belongs to
-  Config last_target_;           // the last setting told, and its score
+  double incumbent_score_ = 0;  // log ratio to the first incumbent of the regime
+  Config scored_;               // the incumbent that score belongs to
+  Config last_target_;          // the last setting told, and its score
   double last_score_ = 0;
 };
 

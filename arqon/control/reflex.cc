@@ -28,7 +28,7 @@ Reflex::Reflex(Space space, std::vector<guard::Limits> limits, std::vector<Prote
 }
 
 void Reflex::prove(const Config& setting) {
-  refute(setting);   // the newest proof counts, and counts once
+  refute(setting);  // the newest proof counts, and counts once
   proven_.push_back(setting);
   if (proven_.size() > kProvenMax) proven_.erase(proven_.begin());
   span_proven();

@@ -46,8 +46,8 @@ class Reflex {
   std::vector<guard::Limits> limits_;
   std::vector<Protective> protective_;
   static constexpr std::size_t kProvenMax = 64;
-  std::vector<Config> proven_;   // never empty
-  Config low_, high_;            // of proven_, per slot
+  std::vector<Config> proven_;  // never empty
+  Config low_, high_;           // of proven_, per slot
   TimePoint quiet_until_{};
   Duration pause_;
 };

@@ -2,20 +2,27 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iterator>
 
-#include "arqon/documents/example_documents.h"
-#include "arqon/documents/malformed_cases.h"
+#include "arqon/documents/example_test_documents.h"
+#include "arqon/documents/malformed_test_cases.h"
 #include "arqon/documents/scenario.h"
 #include "arqon/documents/study.h"
 #include "arqon/wire/json.h"
 
 namespace arqon::documents {
 namespace {
+
+// What a reader waits; builds without optimisation and with sanitizers are slower by their nature.
+#ifdef __OPTIMIZE__
+constexpr double kSecondsMax = 1;
+#else
+constexpr double kSecondsMax = 20;
+#endif
 
 using Parse = std::function<wire::Diagnostics(std::string_view)>;
 
@@ -42,11 +49,11 @@ std::pair<int, int> place_of(const std::string& text, std::size_t offset) {
 }
 
 void expect_refused(const MalformedCase& c, const Parse& parse) {
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();  // of this process: other load does not count
   const wire::Diagnostics errors = parse(c.text);
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  const double took_s = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   ASSERT_FALSE(errors.empty()) << c.name << " was accepted";
-  EXPECT_LT(took.count(), 1.0) << c.name;
+  EXPECT_LT(took_s, kSecondsMax) << c.name;
   EXPECT_LE(errors.size(), 201u) << c.name;
   const auto found = std::find_if(errors.begin(), errors.end(), [&](const auto& d) {
     return c.path.empty() || d.path == c.path;
@@ -141,6 +148,7 @@ TEST(Malformed, each_key_of_a_study_refuses_null_other_types_and_what_is_not_fin
 
 TEST(Malformed, each_key_of_a_scenario_refuses_null_other_types_and_what_is_not_finite) {
   EXPECT_GT(expect_each_key_checked(kEveryKeyScenario, scenario_errors), 300);
+  EXPECT_GT(expect_each_key_checked(kClosedLoopScenario, scenario_errors), 40);
 }
 
 // A document cut anywhere is refused, never read in part.

@@ -105,7 +105,8 @@ Object class_window(const control::ClassWindow& c) {
           {"ttft_ms_p50", number(c.ttft_ms_p50)},
           {"ttft_ms_p99", number(c.ttft_ms_p99)},
           {"gap_ms_p99", number(c.gap_ms_p99)},
-          {"tpot_ms_p50", number(c.tpot_ms_p50)}};
+          {"tpot_ms_p50", number(c.tpot_ms_p50)},
+          {"tpot_ms_p99", number(c.tpot_ms_p99)}};
 }
 
 Object window_object(const control::RunRecord& record, const control::WindowRecord& w,

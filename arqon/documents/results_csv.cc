@@ -11,7 +11,7 @@ namespace {
 void class_header(const std::string& name, wire::CsvWriter& csv) {
   for (const char* column :
        {"arrived", "good", "bad", "prompt_tokens", "output_tokens", "good_tokens", "ttft_ms_p50",
-        "ttft_ms_p99", "gap_ms_p99", "tpot_ms_p50"}) {
+        "ttft_ms_p99", "gap_ms_p99", "tpot_ms_p50", "tpot_ms_p99"}) {
     csv.field(fmt::format("{}.{}", name, column));
   }
   for (std::size_t i = 1; i < serving::kLimits; ++i) {
@@ -24,6 +24,7 @@ void class_cells(const control::ClassWindow& c, wire::CsvWriter& csv) {
   csv.field(c.arrived).field(c.good).field(c.bad).field(c.prompt_tokens).field(c.output_tokens);
   csv.field(c.good_tokens).field(c.ttft_ms_p50).field(c.ttft_ms_p99).field(c.gap_ms_p99);
   csv.field(c.tpot_ms_p50);
+  csv.field(c.tpot_ms_p99);
   for (std::size_t i = 1; i < serving::kLimits; ++i) csv.field(c.bad_by[i]);
 }
 

@@ -37,7 +37,7 @@ void read_ttft(const Node& node, serving::Slo& slo) {
 }
 
 void read_classes(const Node& node, Scenario& scenario) {
-  for (const auto& [name, member] : node.members()) {
+  for (const auto& [name, member] : node.members(kClassesMax)) {
     if (!internal::plain_name(name, /*dots=*/false)) {
       member.fail_key("a class name is letters, digits, '_' or '-'");
     }
@@ -52,8 +52,16 @@ void read_classes(const Node& node, Scenario& scenario) {
     scenario.classes.push_back(std::move(slo));
   }
   if (!node || node.value().as_object() == nullptr) return;
-  if (scenario.classes.empty() || scenario.classes.size() > kClassesMax) {
-    node.fail(fmt::format("must have 1 to {} classes", kClassesMax));
+  if (node.value().as_object()->empty()) node.fail("must have at least one class");
+}
+
+// A quality that no pool has cannot be kept.
+void check_quality(const Node& classes, const Scenario& scenario) {
+  double best = 0;
+  for (const sim::PoolSpec& pool : scenario.fleet.pools) best = std::max(best, pool.quality);
+  for (std::size_t i = 0; i < scenario.classes.size(); ++i) {
+    if (scenario.fleet.pools.empty() || scenario.quality_min[i] <= best) continue;
+    classes.child(scenario.classes[i].name).child("quality").fail("no pool has this quality");
   }
 }
 
@@ -100,6 +108,7 @@ Scenario read_scenario(const Node& node) {
   read_head(root, out);
   out.fleet = internal::read_fleet(root.need("fleet"));
   read_classes(root.need("classes"), out);
+  check_quality(root.get("classes"), out);
   std::vector<std::string> classes;
   for (const serving::Slo& slo : out.classes) classes.push_back(slo.name);
   out.workloads = internal::read_workloads(root.need("workload"), classes, out.duration_s);
@@ -130,7 +139,9 @@ wire::Object class_object(const serving::Slo& slo, double quality) {
 wire::Object body_object(const Scenario& s) {
   wire::Object classes;
   for (std::size_t i = 0; i < s.classes.size(); ++i) {
-    classes.emplace_back(s.classes[i].name, class_object(s.classes[i], s.quality_min[i]));
+    // A scenario built in code need not name a quality.
+    const double quality = i < s.quality_min.size() ? s.quality_min[i] : 0;
+    classes.emplace_back(s.classes[i].name, class_object(s.classes[i], quality));
   }
   wire::Object out{{"duration_s", wire::compact_number(s.duration_s)},
                    {"measure", s.measure},

@@ -24,15 +24,14 @@ constexpr internal::Range kSeed{.min = 0, .max = 9223372036854774784.0};
 Space read_bounds(const Node& node) {
   std::vector<Parameter> parameters;
   std::size_t slots = 0;
-  for (const auto& [name, member] : node.members()) {
-    if (node.issues().full()) break;
+  for (const auto& [name, member] : node.members(kSlotsMax)) {
     if (name.empty()) member.fail_key("a parameter needs a name");
     const auto parameter =
         internal::read_parameter(name, Section(member, internal::kParameterKeys));
     parameters.push_back(parameter.value_or(internal::placeholder(name)));
     slots += parameters.back().slots();
   }
-  if (node && node.value().as_object() != nullptr && parameters.empty()) {
+  if (node && node.value().as_object() != nullptr && node.value().as_object()->empty()) {
     node.fail("must name at least one parameter");
   }
   if (slots > kSlotsMax) node.fail(fmt::format("at most {} values in all", kSlotsMax));
@@ -51,7 +50,7 @@ solver::Objective read_objective(const Node& node) {
 
 std::vector<solver::Constraint> read_constraints(const Node& node) {
   std::vector<solver::Constraint> out;
-  for (const Node& item : node.items()) {
+  for (const Node& item : node.items(kConstraintsMax)) {
     const Section section(item, internal::kConstraintKeys);
     if (!section.is_object()) continue;
     solver::Constraint c;
@@ -66,9 +65,6 @@ std::vector<solver::Constraint> read_constraints(const Node& node) {
       section.get("metric").fail("has a constraint already; give min and max in one");
     }
     out.push_back(std::move(c));
-  }
-  if (out.size() > kConstraintsMax) {
-    node.fail(fmt::format("at most {} constraints", kConstraintsMax));
   }
   return out;
 }

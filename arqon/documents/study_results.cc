@@ -14,6 +14,9 @@ using internal::assign;
 using internal::Node;
 using internal::Section;
 
+constexpr std::size_t kNamesMax = 256;
+constexpr std::size_t kTrialsMax = 100'000;
+
 solver::Metric read_metric(const Node& node) {
   solver::Metric out;
   if (node.value().is_number()) {
@@ -68,10 +71,10 @@ solver::Trial read_trial(const Node& node, const solver::StudyConfig& config) {
          internal::read_setting(section.need("params"), config.space, internal::Grid::kOn));
   out.applied = internal::read_setting(section.get("applied"), config.space, internal::Grid::kOff);
   out.value = section.get("value").number();
-  for (const auto& [name, member] : section.get("metrics").members()) {
+  for (const auto& [name, member] : section.get("metrics").members(kNamesMax)) {
     out.metrics.emplace(name, read_metric(member));
   }
-  for (const auto& [name, member] : section.get("context").members()) {
+  for (const auto& [name, member] : section.get("context").members(kNamesMax)) {
     if (const auto x = member.number()) out.context.emplace(name, *x);
   }
   if (const auto index = section.get("status").one_of(internal::kStatuses)) {
@@ -91,7 +94,7 @@ std::vector<solver::Trial> read_trials(const Node& node, const solver::StudyConf
     out.push_back(read_trial(node, config));
     return out;
   }
-  for (const Node& item : node.items()) out.push_back(read_trial(item, config));
+  for (const Node& item : node.items(kTrialsMax)) out.push_back(read_trial(item, config));
   return out;
 }
 

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include "arqon/documents/example_documents.h"
+#include "arqon/documents/example_test_documents.h"
 #include "arqon/wire/json.h"
 
 namespace arqon::documents {

@@ -1,97 +1,58 @@
 #include "arqon/report/csv.h"
 
-#include <fmt/format.h>
+#include <string_view>
 
-#include <iterator>
-#include <vector>
+#include "arqon/wire/csv.h"
 
 namespace arqon::report {
 namespace {
 
-std::string_view state_name(control::ChangeState state) {
-  switch (state) {
-    case control::ChangeState::kApplied:
-      return "applied";
-    case control::ChangeState::kRefused:
-      return "refused";
-    case control::ChangeState::kReverted:
-      return "reverted";
-    case control::ChangeState::kConfirmed:
-      return "confirmed";
-  }
-  return "applied";
+// The columns in front: strategy and seed, or their names for the header.
+std::string lead(std::string_view strategy, std::string_view seed) {
+  wire::CsvWriter csv;
+  csv.field(strategy).field(seed);
+  csv.end_row();
+  std::string row = csv.take();
+  row.pop_back();
+  return row + ',';
 }
 
-// One name per slot of a setting.
-std::vector<std::string> slot_names(const Space& knobs) {
-  std::vector<std::string> names;
-  for (const Parameter& p : knobs.parameters()) {
-    if (p.type != ParamType::kSimplex) {
-      names.push_back(p.name);
-      continue;
-    }
-    for (const std::string& part : p.choices) names.push_back(p.name + "." + part);
+// Appends `table` with `front` before each row. A line break inside quotes begins no row.
+void append_rows(std::string& out, std::string_view table, const std::string& front) {
+  bool quoted = false;
+  bool at_start = true;
+  for (const char c : table) {
+    if (at_start) out += front;
+    if (c == '"') quoted = !quoted;
+    at_start = c == '\n' && !quoted;
+    out += c;
   }
-  return names;
 }
 
-void window_rows(std::string& out, const documents::StrategyRun& run, std::size_t slots) {
-  const std::string head = fmt::format("{},{}", csv_text(run.strategy), run.seed);
-  for (const control::WindowRecord& w : run.record.windows) {
-    std::string knobs;
-    for (std::size_t i = 0; i < slots; ++i) {
-      knobs += i < w.values.size() ? fmt::format(",{}", w.values[i]) : std::string(",");
-    }
-    for (std::size_t c = 0; c < w.classes.size(); ++c) {
-      const control::ClassWindow& k = w.classes[c];
-      const std::string name = c < run.record.class_names.size() ? run.record.class_names[c] : "";
-      fmt::format_to(std::back_inserter(out),
-                     "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}{}\n", head, w.t_s,
-                     w.seconds, csv_text(w.state), csv_text(name), k.arrived, k.good, k.bad,
-                     k.prompt_tokens, k.output_tokens, k.good_tokens, k.ttft_ms_p50, k.ttft_ms_p99,
-                     k.gap_ms_p99, k.tpot_ms_p50, w.paid_dollars, w.kv_use, knobs);
-    }
+template <typename Table>
+std::string all_runs(const documents::TuneResult& result, Table table_of) {
+  std::string out;
+  for (const documents::StrategyRun& run : result.runs) {
+    const std::string table = table_of(run);
+    const std::size_t body = table.find('\n') + 1;
+    const std::string_view text = table;
+    if (out.empty()) append_rows(out, text.substr(0, body), lead("strategy", "seed"));
+    append_rows(out, text.substr(body), lead(run.strategy, std::to_string(run.seed)));
   }
+  return out;
 }
 
 }  // namespace
 
-std::string csv_text(std::string_view text) {
-  std::string field(text);
-  if (!field.empty() &&
-      std::string_view("=+-@\t\r").find(field.front()) != std::string_view::npos) {
-    field.insert(field.begin(), '\'');
-  }
-  if (field.find_first_of(",\"\r\n") == std::string::npos) return field;
-  std::string quoted = "\"";
-  for (const char c : field) {
-    if (c == '"') quoted += '"';
-    quoted += c;
-  }
-  return quoted + '"';
-}
-
 std::string windows_csv(const documents::TuneResult& result, const documents::Scenario& scenario) {
-  std::string out =
-      "strategy,seed,t_s,seconds,state,class,arrived,good,bad,prompt_tokens,output_tokens,"
-      "good_tokens,ttft_ms_p50,ttft_ms_p99,gap_ms_p99,tpot_ms_p50,paid_dollars,kv_use";
-  const std::vector<std::string> slots = slot_names(scenario.knobs);
-  for (const std::string& name : slots) out += "," + csv_text(name);
-  out += '\n';
-  for (const documents::StrategyRun& run : result.runs) window_rows(out, run, slots.size());
-  return out;
+  return all_runs(result, [&](const documents::StrategyRun& run) {
+    return documents::windows_csv(run, scenario);
+  });
 }
 
 std::string changes_csv(const documents::TuneResult& result) {
-  std::string out = "strategy,seed,decision,t_s,address,from,to,lane,state,reason\n";
-  for (const documents::StrategyRun& run : result.runs) {
-    for (const control::ChangeRecord& c : run.record.changes) {
-      fmt::format_to(std::back_inserter(out), "{},{},{},{},{},{},{},{},{},{}\n",
-                     csv_text(run.strategy), run.seed, c.decision, c.t_s, csv_text(c.address),
-                     c.from, c.to, csv_text(c.lane), state_name(c.state), csv_text(c.reason));
-    }
-  }
-  return out;
+  return all_runs(result,
+                  [](const documents::StrategyRun& run) { return documents::changes_csv(run); });
 }
 
 }  // namespace arqon::report

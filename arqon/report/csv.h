@@ -1,5 +1,4 @@
-// Tables beside the report, for spreadsheets and notebooks: RFC 4180, header row, "\n" line ends,
-// fractions (never percent), units in the column names.
+// All runs of a comparison in one table each, beside the report.
 #pragma once
 
 #include <string>
@@ -9,15 +8,9 @@
 
 namespace arqon::report {
 
-// One row per run, window and class: strategy, seed, t_s, seconds, state, class, counts, quantiles,
-// then one column per knob slot.
+// The rows that documents writes for each run (docs/formats/results.md) one below the other, led by
+// the columns `strategy` and `seed`. One header row, that of the first run; "" without runs.
 std::string windows_csv(const documents::TuneResult& result, const documents::Scenario& scenario);
-// One row per change of every run: strategy, seed, decision, t_s, address, from, to, lane, state,
-// reason.
 std::string changes_csv(const documents::TuneResult& result);
-
-// A field quoted where it has to be; a leading =, +, - or @ of a text is defused with an
-// apostrophe, so that no spreadsheet runs it.
-std::string csv_text(std::string_view text);
 
 }  // namespace arqon::report

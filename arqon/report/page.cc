@@ -55,7 +55,8 @@ std::string comparison_section(const documents::TuneResult& result) {
          "first second. Figures are medians over seeds; ticks in the bars are single seeds.</p>" +
          measure_bars(result) + comparison_table(result) +
          "<p class=\"note\">A request is good when it finished uncut and met every limit of its "
-         "class; everything else that arrived counts as bad. Cost is what the whole fleet was paid "
+         "class; everything else that arrived counts as bad. Changes count every step of every "
+         "knob. Cost is what the whole fleet was paid "
          "over the output tokens of good requests. Excess is the measure minus hindsight's. "
          "Capture "
          "is the part of the oracle's lead over yesterday that was reached; it is left out where "

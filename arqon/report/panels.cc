@@ -8,6 +8,7 @@
 #include <limits>
 #include <string_view>
 
+#include "arqon/report/knob_path.h"
 #include "arqon/report/plot.h"
 #include "arqon/report/report.h"
 #include "arqon/report/run_series.h"
@@ -21,6 +22,8 @@ constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t kCalmSlices = 180;
 constexpr std::size_t kFineSlices = 360;
 constexpr std::size_t kMarksMax = 300;
+// A 99th percentile of fewer requests than this says nothing.
+constexpr double kJudgedMin = 10;
 constexpr std::string_view kMarkKinds[] = {"applied", "refused", "reverted", "confirmed"};
 
 struct Legend {
@@ -103,7 +106,7 @@ std::vector<Point> share_points(const std::vector<Bucket>& buckets, std::size_t 
   std::vector<Point> points;
   for (const Bucket& b : buckets) {
     const ClassBucket& k = b.classes[c];
-    points.emplace_back(middle(b), k.arrived > 0 ? k.good / k.arrived : kNone);
+    points.emplace_back(middle(b), k.judged() > 0 ? k.good / k.judged() : kNone);
   }
   return points;
 }
@@ -135,10 +138,11 @@ std::string share_panel(const Stage& stage, std::size_t c) {
     legend.push_back({"line base " + name, name});
   }
   panel.line(own, {class_css(c) + " own", stage.run.strategy, "percent"});
-  panel.level(slo.attainment, "target", "target " + percent(slo.attainment, 1));
+  panel.level(slo.attainment, "target", "");
+  legend.push_back({"line limit", "target " + percent(slo.attainment, 1)});
   panel.time_labels();
-  return figure("Good requests: " + slo.name, "share of arrived, axis stretched near 100%", legend,
-                panel.svg("Share of good requests of class " + slo.name + " over time"));
+  return figure("Good requests: " + slo.name, "share of requests judged, axis stretched near 100%",
+                legend, panel.svg("Share of good requests of class " + slo.name + " over time"));
 }
 
 // One latency with its limit per class.
@@ -164,7 +168,8 @@ LatencyLines latency_lines(const std::vector<Bucket>& buckets, const serving::Sl
   for (const Bucket& b : buckets) {
     const ClassBucket& k = b.classes[c];
     const double value = k.*plot.value;
-    lines.seen.emplace_back(middle(b), value > 0 ? value : kNone);
+    const bool enough = k.judged() >= kJudgedMin && value > 0;
+    lines.seen.emplace_back(middle(b), enough ? value : kNone);
     const double limit = k.arrived > 0 ? plot.limit(slo, k.prompt_tokens / k.arrived) : kNone;
     lines.limit.emplace_back(middle(b), std::isfinite(limit) ? limit : kNone);
   }
@@ -247,41 +252,6 @@ std::string cost_panel(const Stage& stage) {
   return figure("Cost", unit, legend, panel.svg("Cost per million good tokens over time"));
 }
 
-// True when a change's address speaks of this knob (a simplex adds its part after the name).
-bool speaks_of(std::string_view address, const Parameter& knob) {
-  return address == knob.name ||
-         (knob.type == ParamType::kSimplex && address.substr(0, knob.name.size()) == knob.name);
-}
-
-// Value of one slot over time, from changes put in force and from what windows read back.
-std::vector<Point> knob_path(const control::RunRecord& record, const Parameter& knob,
-                             std::size_t slot) {
-  std::vector<Point> events;
-  if (knob.type != ParamType::kSimplex) {
-    for (const control::ChangeRecord& c : record.changes) {
-      const bool moved =
-          c.state == control::ChangeState::kApplied || c.state == control::ChangeState::kReverted;
-      if (!moved || !speaks_of(c.address, knob)) continue;
-      if (events.empty()) events.emplace_back(0, c.from);
-      events.emplace_back(c.t_s, c.to);
-    }
-  }
-  const std::size_t known = events.size();
-  for (const control::WindowRecord& w : record.windows) {
-    if (slot >= w.values.size()) continue;
-    if (events.empty()) events.emplace_back(0, w.values[slot]);
-    events.emplace_back(w.t_s, w.values[slot]);
-  }
-  std::inplace_merge(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(known),
-                     events.end(),
-                     [](const Point& a, const Point& b) { return a.first < b.first; });
-  std::vector<Point> path;
-  for (const Point& e : events) {
-    if (path.empty() || path.back().second != e.second) path.push_back(e);
-  }
-  return path;
-}
-
 // Powers of two from the top down, ascending.
 std::vector<double> doubling_ticks(double low, double high) {
   double factor = 2;
@@ -328,17 +298,39 @@ void draw_marks(const Stage& stage, Panel& panel, const Parameter& knob,
                 control::ChangeState state) {
   std::vector<const control::ChangeRecord*> found;
   for (const control::ChangeRecord& c : stage.run.record.changes) {
-    if (c.state == state && speaks_of(c.address, knob)) found.push_back(&c);
+    if (c.state == state && reach_of(c.address, knob) != Reach::kOther) found.push_back(&c);
   }
   const std::size_t stride = 1 + found.size() / kMarksMax;
   const std::string_view kind = kMarkKinds[static_cast<std::size_t>(state)];
   for (std::size_t i = 0; i < found.size(); i += stride) {
     const control::ChangeRecord& c = *found[i];
-    const std::string reason = c.reason.size() > 240 ? c.reason.substr(0, 240) : c.reason;
-    const std::string css = fmt::format("{}{}", kind, c.lane == "reflex" ? " reflex" : "");
-    panel.mark(c.t_s, c.to, css,
-               fmt::format("{} {} ({}): {} \xE2\x86\x92 {}. {}", clock_text(c.t_s), kind, c.lane,
-                           number(c.from), number(c.to), reason));
+    const bool small = c.lane == "reflex" || reach_of(c.address, knob) == Reach::kReplica;
+    panel.mark(c.t_s, c.to, {kind, small},
+               fmt::format("{} {} ({}) {}: {} \xE2\x86\x92 {}. {}", clock_text(c.t_s), kind, c.lane,
+                           c.address, number(c.from), number(c.to), c.reason.substr(0, 240)));
+  }
+}
+
+void draw_paths(const Stage& stage, Panel& panel, std::size_t k, std::vector<Legend>& legend) {
+  const Parameter& knob = stage.scenario.knobs[k];
+  const std::size_t first = stage.scenario.knobs.offset(k);
+  const bool simplex = knob.type == ParamType::kSimplex;
+  const auto* ideal = find_run(stage.result, "hindsight", stage.run.seed);
+  if (ideal != nullptr && !simplex) {
+    const std::vector<Point> held = fleet_path(ideal->record, knob, first);
+    panel.steps(held, {"base hindsight", "hindsight's static setting", "number"});
+    if (!held.empty()) legend.push_back({"line base hindsight", "hindsight's static setting"});
+  }
+  const auto trials = replica_paths(stage.run.record, knob);
+  for (const std::vector<Point>& trial : trials) {
+    panel.steps(trial, {"canary", "one replica", "number"}, trial.back().first);
+  }
+  if (!trials.empty()) legend.push_back({"line canary", "tried on one replica"});
+  for (std::size_t s = 0; s < knob.slots(); ++s) {
+    const std::string name = simplex ? knob.choices[s] : stage.run.strategy;
+    const std::string css = simplex ? class_css(s) : std::string("strong");
+    panel.steps(fleet_path(stage.run.record, knob, first + s), {css, name, "number"});
+    if (simplex) legend.push_back({"line " + css, name});
   }
 }
 
@@ -351,21 +343,8 @@ std::string knob_panel(const Stage& stage, std::size_t k) {
     return named ? knob_value(knob, std::span(&v, 1)) : number(v);
   });
   draw_shifts(stage, panel, false);
-  const std::size_t first = stage.scenario.knobs.offset(k);
   std::vector<Legend> legend;
-  const auto* ideal = find_run(stage.result, "hindsight", stage.run.seed);
-  if (ideal != nullptr && knob.slots() == 1) {
-    const std::vector<Point> held = knob_path(ideal->record, knob, first);
-    panel.steps(held, {"base hindsight", "hindsight's static setting", "number"});
-    if (!held.empty()) legend.push_back({"line base hindsight", "hindsight's static setting"});
-  }
-  for (std::size_t s = 0; s < knob.slots(); ++s) {
-    const bool simplex = knob.type == ParamType::kSimplex;
-    const std::string name = simplex ? knob.choices[s] : stage.run.strategy;
-    const std::string css = simplex ? class_css(s) : std::string("strong");
-    panel.steps(knob_path(stage.run.record, knob, first + s), {css, name, "number"});
-    if (simplex) legend.push_back({"line " + css, name});
-  }
+  draw_paths(stage, panel, k, legend);
   using control::ChangeState;
   for (const ChangeState state : {ChangeState::kRefused, ChangeState::kApplied,
                                   ChangeState::kReverted, ChangeState::kConfirmed}) {
@@ -391,7 +370,8 @@ std::string mark_legend() {
         R"(<g class="mark {}">{}</g></svg>{}</span>)",
         kind, mark_shape(kind), text);
   }
-  return out + R"(<span class="key">small marks: reflex moves</span></p>)";
+  return out +
+         R"(<span class="key">small marks: on one replica first, or a reflex move</span></p>)";
 }
 
 std::string segment_text(const workload::Segment& segment) {

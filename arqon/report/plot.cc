@@ -221,15 +221,16 @@ void Panel::line(const std::vector<Point>& points, const LineStyle& style) {
   polyline(run, style);
 }
 
-void Panel::steps(const std::vector<Point>& points, const LineStyle& style) {
+void Panel::steps(const std::vector<Point>& points, const LineStyle& style, double until_s) {
+  const double end = std::min(until_s, end_s_);
   std::vector<Point> corners;
   for (const Point& p : thin(points, kPointsMax / 2)) {
     if (!std::isfinite(p.second)) continue;
     if (!corners.empty()) corners.emplace_back(p.first, corners.back().second);
     corners.push_back(p);
   }
-  if (!corners.empty() && corners.back().first < end_s_) {
-    corners.emplace_back(end_s_, corners.back().second);
+  if (!corners.empty() && corners.back().first < end) {
+    corners.emplace_back(end, corners.back().second);
   }
   LineStyle stepped = style;
   stepped.steps = true;
@@ -264,6 +265,12 @@ void Panel::area(const std::vector<double>& times, const std::vector<double>& lo
 }
 
 void Panel::level(double value, std::string_view css, std::string_view label) {
+  if (label.empty()) {
+    fmt::format_to(std::back_inserter(body_),
+                   R"(<line class="level {}" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>)", css,
+                   kPlotLeft, kPlotRight, y(value), y(value));
+    return;
+  }
   fmt::format_to(std::back_inserter(body_),
                  R"(<line class="level {}" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>)"
                  R"(<text class="level-text {}" x="{}" y="{:.1f}">{}</text>)",
@@ -271,11 +278,12 @@ void Panel::level(double value, std::string_view css, std::string_view label) {
                  escape(label));
 }
 
-void Panel::mark(double t_s, double value, std::string_view kind, std::string_view title) {
+void Panel::mark(double t_s, double value, const MarkStyle& style, std::string_view title) {
   fmt::format_to(
       std::back_inserter(body_),
-      R"svg(<g class="mark {}" transform="translate({:.1f} {:.1f})"><title>{}</title>{}</g>)svg",
-      kind, x(t_s), y(value), escape(title), mark_shape(kind));
+      R"svg(<g class="mark {}" transform="translate({:.1f} {:.1f}){}"><title>{}</title>{}</g>)svg",
+      style.kind, x(t_s), y(value), style.small ? " scale(.55)" : "", escape(title),
+      mark_shape(style.kind));
 }
 
 std::string Panel::svg(std::string_view label) const {

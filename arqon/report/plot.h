@@ -46,6 +46,12 @@ struct LineStyle {
   bool steps = false;  // set by Panel::steps
 };
 
+// kind: "applied", "refused", "reverted", "confirmed".
+struct MarkStyle {
+  std::string_view kind;
+  bool small = false;
+};
+
 class Panel {
  public:
   // height: of the plot itself in px, without the room for time labels.
@@ -58,15 +64,15 @@ class Panel {
   void shift(double t_s, std::string_view text);
   // Joined points; thinned to report.h's kPointsMax by keeping lowest and highest per slice.
   void line(const std::vector<Point>& points, const LineStyle& style);
-  // Steps: a value holds until the next point, the last one until the end.
-  void steps(const std::vector<Point>& points, const LineStyle& style);
+  // Steps: a value holds until the next point, the last one until `until_s`, as a rule the end.
+  void steps(const std::vector<Point>& points, const LineStyle& style, double until_s = 1e300);
   // The region between two lines over the same times.
   void area(const std::vector<double>& times, const std::vector<double>& low,
             const std::vector<double>& high, const LineStyle& style);
-  // A target or limit across the whole width.
+  // A target or limit across the whole width; no text where `label` is empty.
   void level(double value, std::string_view css, std::string_view label);
-  // A change mark; kind: "applied", "refused", "reverted", "confirmed". `title` shows on hover.
-  void mark(double t_s, double value, std::string_view kind, std::string_view title);
+  // A change mark; `title` shows on hover.
+  void mark(double t_s, double value, const MarkStyle& style, std::string_view title);
 
   // The <svg> element; `label` says for screen readers what it shows.
   std::string svg(std::string_view label) const;

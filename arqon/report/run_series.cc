@@ -17,6 +17,7 @@ void add(Bucket& bucket, const control::WindowRecord& w) {
     bucket.good_tokens += static_cast<double>(from.good_tokens);
     to.arrived += static_cast<double>(from.arrived);
     to.good += static_cast<double>(from.good);
+    to.bad += static_cast<double>(from.bad);
     to.prompt_tokens += static_cast<double>(from.prompt_tokens);
     to.ttft_ms_p99 = std::max(to.ttft_ms_p99, from.ttft_ms_p99);
     to.gap_ms_p99 = std::max(to.gap_ms_p99, from.gap_ms_p99);
@@ -68,6 +69,17 @@ std::vector<Bucket> merge_windows(const control::RunRecord& record, std::size_t 
     add(buckets.back(), w);
   }
   return buckets;
+}
+
+double latency_ms(const documents::TuneResult& result, std::string_view strategy) {
+  std::vector<double> values;
+  for (const documents::StrategyRun& run : result.runs) {
+    if (run.strategy == strategy) values.push_back(run.totals.ttft_ms.p90);
+  }
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : 0.5 * (values[half - 1] + values[half]);
 }
 
 double axis_end_s(const documents::TuneResult& result, const documents::Scenario& scenario) {

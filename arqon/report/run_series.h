@@ -19,7 +19,9 @@ const documents::StrategySummary* find_summary(const documents::TuneResult& resu
 
 // One class in one bucket. Counts are sums, quantiles the highest of the windows merged.
 struct ClassBucket {
-  double arrived = 0, good = 0, prompt_tokens = 0;
+  double arrived = 0, good = 0, bad = 0, prompt_tokens = 0;
+  // Requests whose fate became known; a request may have arrived in an earlier window.
+  double judged() const { return good + bad; }
   double ttft_ms_p99 = 0, gap_ms_p99 = 0;
 };
 
@@ -34,6 +36,10 @@ struct Bucket {
 // empty slices left out. Windows with fewer classes than `classes` are padded.
 std::vector<Bucket> merge_windows(const control::RunRecord& record, std::size_t classes,
                                   double end_s, std::size_t buckets_max);
+
+// Median over the runs of a strategy of the p90 of time to first token in ms: the figure that
+// stands for latency. 0 when the strategy did not run.
+double latency_ms(const documents::TuneResult& result, std::string_view strategy);
 
 // Length of the shared time axis: the scenario's duration or the last window, whichever is later.
 double axis_end_s(const documents::TuneResult& result, const documents::Scenario& scenario);

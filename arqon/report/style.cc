@@ -60,7 +60,7 @@ figure{margin:0}
 .bar-value{font-variant-numeric:tabular-nums}
 .panels{overflow-x:auto;margin-top:14px;position:relative}
 .panel{min-width:760px;padding-top:18px}
-.panel figcaption{display:flex;flex-wrap:wrap;gap:2px 10px;align-items:baseline;padding-left:8px;font-size:.95rem;width:max-content;max-width:100%;position:sticky;left:0}
+.panel figcaption{display:flex;flex-wrap:wrap;gap:2px 10px;align-items:baseline;padding-left:8px;font-size:.95rem;width:max-content;max-width:min(100%,calc(100vw - 32px));position:sticky;left:0}
 .keys{display:inline-flex;flex-wrap:wrap;gap:2px 16px;font-size:.85rem;margin-left:8px}
 .key{display:inline-flex;align-items:baseline;gap:6px}
 .swatch{display:inline-block;position:relative;top:-.32em;width:18px;height:0;border-top:2.5px solid var(--k,var(--ink))}
@@ -68,6 +68,7 @@ figure{margin:0}
 .swatch.limit{border-top:2px dashed var(--soft)}
 .swatch.base{border-top:1.5px solid var(--base)}.swatch.yesterday{border-top-style:dashed}
 .swatch.hindsight{border-top-style:dotted;border-top-width:2px}
+.swatch.canary{border-top:1.5px dashed var(--own)}
 .swatch.strong{border-top-color:var(--own)}
 .c0{--k:var(--c0)}.c1{--k:var(--c1)}.c2{--k:var(--c2)}.c3{--k:var(--c3)}.c4{--k:var(--c4)}.c5{--k:var(--c5)}
 svg{display:block;width:100%;height:auto;overflow:visible}
@@ -81,6 +82,7 @@ polyline.own,polyline.strong{stroke-width:2.2}
 polyline.strong{stroke:var(--own)}polyline.fine{stroke-width:1.3}
 polyline.limit{stroke-width:1.5;stroke-dasharray:6 4;opacity:.9}
 polyline.base{stroke:var(--base);stroke-width:1.2;opacity:.9}
+polyline.canary{stroke:var(--own);stroke-width:1.2;stroke-dasharray:2.5 2.5}
 polyline.yesterday{stroke-dasharray:5 3}polyline.hindsight{stroke-dasharray:1.5 3.5;stroke-width:2}
 .area{fill:var(--k);opacity:.42}
 .level{stroke:var(--ink);stroke-dasharray:6 4;stroke-width:1.2}
@@ -88,8 +90,7 @@ text.level-text{fill:var(--ink);text-anchor:end;paint-order:stroke;stroke:var(--
 .mark{stroke-width:1.5;stroke:var(--page)}
 .mark.applied{fill:var(--applied)}.mark.confirmed{fill:var(--confirmed)}.mark.reverted{fill:var(--reverted)}
 .mark.refused{fill:none;stroke:var(--refused);stroke-width:2}
-.mark.reflex circle{r:2.2px}.mark.reflex{stroke-width:.8}
-.marks{display:flex;flex-wrap:wrap;gap:4px 22px;font-size:.875rem;margin:26px 0 0;padding-left:8px;max-width:100%;width:max-content;position:sticky;left:0;color:var(--soft)}
+.marks{display:flex;flex-wrap:wrap;gap:4px 22px;font-size:.875rem;margin:26px 0 0;padding-left:8px;max-width:min(100%,calc(100vw - 32px));width:max-content;position:sticky;left:0;color:var(--soft)}
 svg.sample{width:16px;height:16px;flex:none;position:relative;top:3px}
 .cross{stroke:var(--ink);stroke-width:1;opacity:.55;pointer-events:none}
 .tip{position:absolute;pointer-events:none;background:var(--page);color:var(--ink);border:1px solid var(--soft);border-radius:4px;padding:5px 9px;font-size:.8125rem;line-height:1.45;white-space:nowrap;z-index:2;font-variant-numeric:tabular-nums}
@@ -97,7 +98,7 @@ svg.sample{width:16px;height:16px;flex:none;position:relative;top:3px}
 footer{margin-top:56px;padding-top:16px;border-top:1px solid var(--rule)}
 @media(max-width:640px){main{padding:24px 16px 48px}h1{font-size:1.6rem}.verdict{padding:18px}
 .headline{font-size:1.12rem}.answers{grid-template-columns:1fr;gap:4px}.answers dd{margin-bottom:14px}}
-@media print{body{font-size:10.5pt}main{max-width:none;padding:0}.panel{break-inside:avoid;min-width:0}
+@media print{:root{--page:#fff}svg text{font-size:15px}body{font-size:10.5pt}main{max-width:none;padding:0}.panel{break-inside:avoid;min-width:0}
 h2{break-after:avoid}tr{break-inside:avoid}.scroll,.panels{overflow:visible}
 th,td{padding:3px 5px;white-space:normal}table{font-size:8pt}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 )css";

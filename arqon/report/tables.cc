@@ -29,17 +29,17 @@ std::string signed_number(double value, const std::string& text) {
   return value < 0 ? "\xE2\x88\x92" + text : value > 0 ? "+" + text : text;
 }
 
-double measure_of(const StrategySummary& s, std::string_view measure) {
-  if (measure == "cost") return s.cost;
-  if (measure == "good_tokens") return s.good_tokens;
-  if (measure == "latency") return s.ttft_ms_p99;
+double measure_of(const TuneResult& result, const StrategySummary& s) {
+  if (result.measure == "cost") return s.cost;
+  if (result.measure == "good_tokens") return s.good_tokens;
+  if (result.measure == "latency") return latency_ms(result, s.strategy);
   return 1 - s.attainment;
 }
 
 double measure_of(const StrategyRun& r, std::string_view measure) {
   if (measure == "cost") return r.totals.dollars_per_million_good_tokens;
   if (measure == "good_tokens") return static_cast<double>(r.totals.good_tokens);
-  if (measure == "latency") return r.totals.ttft_ms.p99;
+  if (measure == "latency") return r.totals.ttft_ms.p90;
   return 1 - r.totals.attainment;
 }
 
@@ -53,17 +53,18 @@ std::string measure_text(double value, std::string_view measure) {
 std::string_view measure_title(std::string_view measure) {
   if (measure == "cost") return "Dollars per million good tokens (shorter is better)";
   if (measure == "good_tokens") return "Good tokens (longer is better)";
-  if (measure == "latency") return "p99 time to first token (shorter is better)";
+  if (measure == "latency") return "p90 of time to first token (shorter is better)";
   return "Share of requests that were not good (shorter is better)";
 }
 
-// Excess in the unit of the measure; shares in points.
+// Excess in the unit of the measure; shares in points. More is worse in every measure: the measure
+// of good tokens counts downwards, so there an excess is tokens missing.
 std::string excess_text(double excess, std::string_view measure) {
   if (!std::isfinite(excess)) return "n/a";
   const double size = std::fabs(excess);
   if (measure == "cost") return signed_number(excess, dollars(size));
-  if (measure == "good_tokens") return signed_number(excess, short_count(size));
-  if (measure == "latency") return signed_number(excess, fmt::format("{:.3f}", size));
+  if (measure == "good_tokens") return signed_number(-excess, short_count(size));
+  if (measure == "latency") return signed_number(excess, milliseconds(size));
   return signed_number(excess, fmt::format("{:.2f} pt", size * 100));
 }
 
@@ -102,14 +103,27 @@ struct Row {
   std::string html;
 };
 
-Row decision_row(const control::DecisionRecord& d, const Space& knobs) {
+// Decisions that moved nothing and say the same one after the other are told once.
+bool same_words(const control::DecisionRecord& a, const control::DecisionRecord& b) {
+  return a.action == b.action && a.reason == b.reason && a.from == a.to && b.from == b.to;
+}
+
+// One row for decisions[first..last], which differ in time alone.
+Row decision_row(const std::vector<control::DecisionRecord>& decisions, std::size_t first,
+                 std::size_t last, const Space& knobs) {
+  const control::DecisionRecord& d = decisions[first];
   const std::string moved = setting_difference(knobs, d.from, d.to);
+  const bool quiet = moved.empty();
   std::string out;
   put(out, "<tr class=\"{}\"><td>{}</td><td>{}</td><td><span class=\"tag\">{}</span></td>",
-      d.action == "hold" ? "quiet" : "", d.decision, clock_text(d.t_s), escape(d.action));
-  put(out, "<td class=\"text\">{}</td><td class=\"text\">{}</td><td>{}</td><td>{}</td></tr>",
-      moved.empty() ? "\xE2\x80\x93" : escape(moved), escape(d.reason),
-      evidence(d.requests_before, d.bad_share_before),
+      quiet ? "quiet" : "", d.decision, clock_text(d.t_s), escape(d.action));
+  put(out, "<td class=\"text\">{}</td><td class=\"text\">{}",
+      quiet ? "\xE2\x80\x93" : escape(moved), escape(d.reason));
+  if (last > first) {
+    put(out, " <span class=\"of\">({} times until {})</span>", last - first + 1,
+        clock_text(decisions[last].t_s));
+  }
+  put(out, "</td><td>{}</td><td>{}</td></tr>", evidence(d.requests_before, d.bad_share_before),
       evidence(d.requests_after, d.bad_share_after));
   return {d.t_s, out};
 }
@@ -134,9 +148,14 @@ Row refused_row(const std::vector<const control::ChangeRecord*>& changes) {
 std::vector<Row> decision_rows(const StrategyRun& run, const Space& knobs) {
   std::vector<Row> rows;
   std::set<std::uint64_t> told;
-  for (const control::DecisionRecord& d : run.record.decisions) {
-    told.insert(d.decision);
-    rows.push_back(decision_row(d, knobs));
+  const auto& decisions = run.record.decisions;
+  for (std::size_t i = 0; i < decisions.size(); ++i) {
+    const std::size_t first = i;
+    told.insert(decisions[i].decision);
+    while (i + 1 < decisions.size() && same_words(decisions[i], decisions[i + 1])) {
+      told.insert(decisions[++i].decision);
+    }
+    rows.push_back(decision_row(decisions, first, i, knobs));
   }
   std::map<std::uint64_t, std::vector<const control::ChangeRecord*>> refused;
   for (const control::ChangeRecord& c : run.record.changes) {
@@ -178,7 +197,7 @@ std::string limit_text(double ms, double per_token = 0) {
 std::string measure_bars(const TuneResult& result) {
   double most = 0;
   for (const StrategySummary& s : result.summary) {
-    most = std::max(most, measure_of(s, result.measure));
+    most = std::max(most, measure_of(result, s));
   }
   for (const StrategyRun& r : result.runs) most = std::max(most, measure_of(r, result.measure));
   if (!(most > 0) || !std::isfinite(most)) return "";
@@ -186,7 +205,7 @@ std::string measure_bars(const TuneResult& result) {
   put(out, "<figure class=\"bars\"><figcaption>{}</figcaption><div class=\"bar-rows\">",
       measure_title(result.measure));
   for (const StrategySummary& s : result.summary) {
-    const double value = measure_of(s, result.measure);
+    const double value = measure_of(result, s);
     put(out,
         "<div class=\"bar-name{0}\">{1}</div><div class=\"bar-track\"><div class=\"bar{0}\" "
         "style=\"width:{2:.2f}%\"></div>",

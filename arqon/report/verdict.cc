@@ -22,13 +22,13 @@ constexpr double kShareTie = 0.001;
 constexpr double kRatioTie = 0.01;
 constexpr std::size_t kReasonsMax = 4;
 
-Outcome outcome(const StrategySummary& s) {
-  return {s.attainment, s.cost, s.good_tokens, s.ttft_ms_p99};
+Outcome outcome(const TuneResult& result, const StrategySummary& s) {
+  return {s.attainment, s.cost, s.good_tokens, latency_ms(result, s.strategy)};
 }
 
 Outcome outcome(const StrategyRun& r) {
   return {r.totals.attainment, r.totals.dollars_per_million_good_tokens,
-          static_cast<double>(r.totals.good_tokens), r.totals.ttft_ms.p99};
+          static_cast<double>(r.totals.good_tokens), r.totals.ttft_ms.p90};
 }
 
 // -1, 0, +1 for a against b where smaller is better and 1 % is a tie.
@@ -95,7 +95,8 @@ std::string plural(double n, std::string_view one) {
 
 std::string brought_sentence(const TuneResult& result, const StrategySummary& own,
                              const StrategySummary& base, double attainable) {
-  const int order = compare_outcomes(outcome(own), outcome(base), result.measure, attainable);
+  const int order =
+      compare_outcomes(outcome(result, own), outcome(result, base), result.measure, attainable);
   const std::string_view word = order > 0 ? "better" : order < 0 ? "worse: a loss" : "a tie";
   std::string out =
       fmt::format("Against {}: {}; {}.", strategy_title(base.strategy), word, from_to(base, own));
@@ -200,7 +201,8 @@ bool nothing_to_gain(const TuneResult& result, const StrategySummary& ideal) {
     const StrategySummary* base = find_summary(result, name);
     if (base == nullptr) continue;
     known = true;
-    if (compare_outcomes(outcome(ideal), outcome(*base), result.measure, ideal.attainment) <= 0) {
+    if (compare_outcomes(outcome(result, ideal), outcome(result, *base), result.measure,
+                         ideal.attainment) <= 0) {
       return true;
     }
   }
@@ -220,8 +222,8 @@ std::string hindsight_text(const TuneResult& result, const StrategySummary* own)
   out +=
       ", chosen with knowledge of this very traffic: " + measure_text(*ideal, result.measure) + ".";
   if (own == nullptr) return out;
-  const int order =
-      compare_outcomes(outcome(*own), outcome(*ideal), result.measure, ideal->attainment);
+  const int order = compare_outcomes(outcome(result, *own), outcome(result, *ideal), result.measure,
+                                     ideal->attainment);
   out += order > 0   ? " ArqonHPO did better: it changes its setting when the traffic does."
          : order < 0 ? " That is better than ArqonHPO, which paid for finding out while it served."
                      : " ArqonHPO came out level with it, exploration included.";
@@ -250,8 +252,10 @@ std::string both(const StrategySummary& own, const StrategySummary& base,
         percent(base.attainment));
   }
   if (measure == "good_tokens") {
-    return fmt::format("ArqonHPO delivered {} good tokens; {} would have delivered {}.",
-                       short_count(own.good_tokens), with, short_count(base.good_tokens));
+    return fmt::format(
+        "ArqonHPO delivered {} good tokens ({} of requests good); {} would have delivered {} ({}).",
+        short_count(own.good_tokens), percent(own.attainment), with, short_count(base.good_tokens),
+        percent(base.attainment));
   }
   if (measure == "latency") {
     return fmt::format(
@@ -268,7 +272,8 @@ void judge(Verdict& v, const TuneResult& result, const StrategySummary& own,
            const StrategySummary& base) {
   const StrategySummary* ideal = find_summary(result, "hindsight");
   const double attainable = ideal == nullptr ? 0 : ideal->attainment;
-  const int order = compare_outcomes(outcome(own), outcome(base), result.measure, attainable);
+  const int order =
+      compare_outcomes(outcome(result, own), outcome(result, base), result.measure, attainable);
   const std::string sentence = both(own, base, result.measure);
   const std::string title = strategy_title(base.strategy);
   v.tone = order > 0 ? Tone::kGain : order < 0 ? Tone::kLoss : Tone::kEven;
@@ -283,6 +288,7 @@ void judge(Verdict& v, const TuneResult& result, const StrategySummary& own,
   } else if (order == 0) {
     v.headline = fmt::format("ArqonHPO came out level with {}. {}", title, sentence);
   }
+  if (own.seeds > 1) v.headline += fmt::format(" Medians over {} seeds.", own.seeds);
 }
 
 std::string pool_text(const sim::PoolSpec& pool) {
@@ -298,6 +304,21 @@ std::string joined(const std::vector<std::string>& parts, std::string_view last 
     out += parts[i];
   }
   return out;
+}
+
+// The rivals that did better, without those that knew the traffic beforehand; "" when none did.
+std::string ahead_sentence(const TuneResult& result, const StrategySummary& own,
+                           double attainable) {
+  std::vector<std::string> ahead;
+  for (const StrategySummary& s : result.summary) {
+    const bool rival = s.strategy == "rules" || s.strategy == "random" || s.strategy == "expert";
+    const int order =
+        compare_outcomes(outcome(result, own), outcome(result, s), result.measure, attainable);
+    if (rival && order < 0) {
+      ahead.push_back(fmt::format("{} ({})", s.strategy, measure_text(s, result.measure)));
+    }
+  }
+  return ahead.empty() ? "" : fmt::format("Ahead of ArqonHPO here: {}.", joined(ahead));
 }
 
 }  // namespace
@@ -352,6 +373,11 @@ Verdict verdict(const TuneResult& result, const documents::Scenario& scenario) {
     if (own == nullptr || other == nullptr) continue;
     v.brought.push_back(
         brought_sentence(result, *own, *other, ideal == nullptr ? 0 : ideal->attainment));
+  }
+  if (own != nullptr) {
+    const std::string ahead =
+        ahead_sentence(result, *own, ideal == nullptr ? 0 : ideal->attainment);
+    if (!ahead.empty()) v.brought.push_back(ahead);
   }
   v.hindsight = hindsight_text(result, own);
   return v;

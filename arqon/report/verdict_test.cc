@@ -52,6 +52,15 @@ TEST(Verdict, a_loss_is_printed_as_a_loss) {
   EXPECT_TRUE(says(v.brought.front(), "3 losses"));
 }
 
+TEST(Verdict, a_rival_that_did_better_is_named) {
+  const documents::Scenario scenario = synthetic_scenario();
+  documents::TuneResult result = synthetic_result(scenario);
+  EXPECT_EQ(verdict(result, scenario).brought.size(), 2u);
+  result.summary[3].attainment = 0.999;
+  ASSERT_EQ(result.summary[3].strategy, "random");
+  EXPECT_TRUE(says(verdict(result, scenario).brought.back(), "Ahead of ArqonHPO here: random"));
+}
+
 TEST(Verdict, nothing_to_gain_is_said_plainly) {
   const documents::Scenario scenario = synthetic_scenario();
   documents::TuneResult result = synthetic_result(scenario);

@@ -31,7 +31,7 @@ Quantiles quantiles_of(std::vector<float>& values) {
   out.n = values.size();
   if (values.empty()) return out;
   double sum = 0;
-  for (const float v : values) sum += double{v};
+  for (const float v : values) sum += static_cast<double>(v);
   const auto n = static_cast<double>(values.size());
   out.mean = sum / n;
   auto begin = values.begin();
@@ -40,7 +40,7 @@ Quantiles quantiles_of(std::vector<float>& values) {
     const auto nth = values.begin() + static_cast<std::ptrdiff_t>(rank) - 1;
     std::nth_element(begin, nth, values.end());
     begin = nth;  // higher quantiles lie to the right
-    return double{*nth};
+    return static_cast<double>(*nth);
   };
   out.p50 = pick(0.50);
   out.p90 = pick(0.90);
@@ -168,7 +168,7 @@ void Account::judge_decoding(Sequence& sequence, Ps gap, Ps now) {
 void Account::first_token(Sequence& sequence) {
   const Ps ttft = sequence.first_token - sequence.arrival;
   if (ttft_broken(sequence, ttft)) mark(sequence, Limit::kTtft);
-  counters_[sequence.request_class].ttft_ms.record(double{ms(ttft)});
+  counters_[sequence.request_class].ttft_ms.record(static_cast<double>(ms(ttft)));
 }
 
 void Account::finish(Sequence& sequence, Ps now, Ps gap, int replica) {
@@ -185,8 +185,8 @@ void Account::finish(Sequence& sequence, Ps now, Ps gap, int replica) {
     if (tpot > limits.tpot) mark(sequence, Limit::kTpot);
     sample.tpot = static_cast<float>(tpot / static_cast<double>(kPsPerMs));
     sample.gap = ms(gap);
-    counters.tpot_ms.record(double{sample.tpot});
-    counters.gap_ms.record(double{sample.gap});
+    counters.tpot_ms.record(static_cast<double>(sample.tpot));
+    counters.gap_ms.record(static_cast<double>(sample.gap));
   }
   if (sequence.cut) mark(sequence, Limit::kCap);
   counters.output_tokens += sequence.output;
@@ -212,10 +212,10 @@ void Account::finish(Sequence& sequence, Ps now, Ps gap, int replica) {
 void Account::record_row(const Sequence& sequence, const Sample& sample, int replica) {
   RequestRow& row = rows_[sequence.trace_index];
   row.output_tokens = sequence.output;
-  row.ttft_ms = double{sample.ttft};
-  row.tpot_ms = std::max(0.0, double{sample.tpot});
-  row.max_gap_ms = double{sample.gap};
-  row.e2e_ms = double{sample.e2e};
+  row.ttft_ms = static_cast<double>(sample.ttft);
+  row.tpot_ms = std::max(0.0, static_cast<double>(sample.tpot));
+  row.max_gap_ms = static_cast<double>(sample.gap);
+  row.e2e_ms = static_cast<double>(sample.e2e);
   row.broke = sequence.broke;
   row.replica = static_cast<std::int16_t>(replica);
 }

@@ -208,7 +208,7 @@ Result<Config> Twin::Kernel::apply(const Config& setting, serving::Scope scope) 
     seats_[r].wanted_blocks = blocks[r];
     seats_[r].replica->set_live(wanted[r].live);
   }
-  router_.cap_share(one ? std::optional(static_cast<std::size_t>(scope.replica)) : std::nullopt);
+  router_.balance(one ? std::optional(static_cast<std::size_t>(scope.replica)) : std::nullopt);
   for (const KnobBinding& b : bindings_) {
     if (b.knob == nullptr) router_.set_weights(std::span(accepted).subspan(b.offset, b.slots));
   }

@@ -3,15 +3,12 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include "arqon/base/assert.h"
 
 namespace arqon::sim {
 namespace {
-
-constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max();
 
 // Mean tokens per step with k drafts of conditional acceptance a: 1 + a + ... + a^k.
 double tokens_per_step(double a, std::int64_t k) {
@@ -246,8 +243,9 @@ void Replica::respeculate() {
 }
 
 std::int64_t Replica::plan(Sequence& sequence) const {
-  sequence.rate = static_cast<std::uint32_t>(std::llround(
-      double{kContextUnit} * tokens_per_step(double{sequence.acceptance}, speculation_)));
+  sequence.rate = static_cast<std::uint32_t>(
+      std::llround(double{kContextUnit} *
+                   tokens_per_step(static_cast<double>(sequence.acceptance), speculation_)));
   const std::int64_t end =
       kContextUnit * (std::int64_t{sequence.prompt} + std::int64_t{sequence.output});
   const std::int64_t left = std::max<std::int64_t>(1, end - sequence.base_context);

@@ -6,6 +6,14 @@
 
 namespace arqon::sim {
 
+namespace {
+
+// Requests by which a balanced replica's share may run ahead or behind: enough for the policy to
+// even out bursts, little enough for its traffic to be the others'.
+constexpr double kShareSlack = 8;
+
+}  // namespace
+
 std::optional<RoutingPolicy> parse_policy(std::string_view name) {
   if (name == "least_request") return RoutingPolicy::kLeastRequest;
   if (name == "round_robin") return RoutingPolicy::kRoundRobin;
@@ -30,25 +38,26 @@ void Router::set_weights(std::span<const double> weights) {
 }
 
 bool Router::usable(std::size_t replica) const {
-  return available_[replica] && weights_[replica] > 0 && (capped_ != replica || allowance_ >= 1);
+  return available_[replica] && weights_[replica] > 0 &&
+         (balanced_ != replica || owed_ > -kShareSlack);
 }
 
-void Router::cap_share(std::optional<std::size_t> replica) {
-  if (capped_ == replica) return;
-  capped_ = replica;
-  allowance_ = 0;
+void Router::balance(std::optional<std::size_t> replica) {
+  balanced_ = replica;
+  owed_ = 0;
 }
 
 std::size_t Router::choose() {
-  if (!capped_) return choose_uncapped();
-  // Two requests of slack: a cap must not turn a short lull into a missing share.
-  allowance_ = std::min(2.0, allowance_ + 1.0 / static_cast<double>(available_.size()));
-  const std::size_t chosen = choose_uncapped();
-  if (chosen == *capped_) allowance_ -= 1;
+  if (!balanced_) return choose_by_policy();
+  owed_ += 1.0 / static_cast<double>(available_.size());
+  const bool starved = owed_ >= kShareSlack && available_[*balanced_];
+  const std::size_t chosen = starved ? *balanced_ : choose_by_policy();
+  if (starved) loads_[chosen] += 1;
+  if (chosen == *balanced_) owed_ -= 1;
   return chosen;
 }
 
-std::size_t Router::choose_uncapped() {
+std::size_t Router::choose_by_policy() {
   bool any = false;
   for (std::size_t i = 0; i < available_.size(); ++i) any = any || usable(i);
   if (!any) {

@@ -33,12 +33,13 @@ class Router {
     loads_[replica] = static_cast<double>(requests);
   }
   std::size_t choose();
-  // From now on this replica gets at most its fair share, 1/n of the requests; nothing = no cap.
-  void cap_share(std::optional<std::size_t> replica);
+  // From now on this replica gets its fair share, 1/n of the requests, give or take a few, whatever
+  // the policy; nothing ends it.
+  void balance(std::optional<std::size_t> replica);
 
  private:
   bool usable(std::size_t replica) const;
-  std::size_t choose_uncapped();
+  std::size_t choose_by_policy();
   std::size_t least();
   std::size_t interleaved();
 
@@ -48,9 +49,9 @@ class Router {
   std::vector<double> loads_;
   std::vector<double> credit_;  // smooth weighted round robin
   std::vector<bool> available_;
-  std::optional<std::size_t> capped_;
-  double allowance_ = 0;  // requests the capped replica may take
-  std::size_t next_ = 0;  // where ties and turns begin
+  std::size_t next_ = 0;           // where ties and turns begin
+  std::optional<std::size_t> balanced_;
+  double owed_ = 0;                // requests the balanced replica is behind its share
 };
 
 }  // namespace arqon::sim

@@ -153,7 +153,7 @@ TEST(Twin, queue_limit_rejects_and_says_so_at_once) {
   set_trace(options, std::move(trace));
   const auto twin = make_twin(options);
   twin->wait_until(time_at(0.1));
-  const auto& early = twin->observe().classes[0];
+  const serving::ClassCounters early = twin->observe().classes[0];
   EXPECT_GT(early.bad_by[static_cast<std::size_t>(Limit::kRejected)], 30u);
   EXPECT_EQ(early.bad, early.bad_by[static_cast<std::size_t>(Limit::kRejected)]);
   twin->drain();

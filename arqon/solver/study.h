@@ -30,7 +30,7 @@ struct StudyConfig {
   bool maximize_value = true;            // `value` is a reward unless the document turns it round
   std::optional<Objective> objective;    // with it results carry metrics and no value
   std::vector<Constraint> constraints;
-  double probe_ratio = 0.2;              // share of the budget spent on space-filling probes, [0, 1]
+  double probe_ratio = 0.2;  // share of the budget spent on space-filling probes, [0, 1]
   std::string strategy = "tpe";          // "tpe" | "random" | "sobol"
 };
 

@@ -60,7 +60,8 @@ class FakeEngine final : public serving::Engine, public Clock {
     serving::Observation out = replicas_[static_cast<std::size_t>(std::max(0, scope.replica))];
     out.at = now_;
     for (std::size_t r = 1; r < replicas_.size() && scope.replica < 0; ++r) {
-      for (std::size_t c = 0; c < classes_.size(); ++c) add(out.classes[c], replicas_[r].classes[c]);
+      for (std::size_t c = 0; c < classes_.size(); ++c)
+        add(out.classes[c], replicas_[r].classes[c]);
     }
     return out;
   }

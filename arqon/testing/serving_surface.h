@@ -151,7 +151,8 @@ class ServingSurface {
   bool physical_ = true;
   double base_ms_ = 20, per_batch_ms_ = 5, batch_power_ = 0.9, wait_share_ = 0.8, together_ = 0.005;
   double fill_per_ms_ = 0.12, fill_power_ = 1.5, overhead_ = 8;
-  double slope_x_ = 1, slope_y_ = 1, bend_x_ = 0, bend_y_ = 0, bend_xy_ = 0, tilt_ = 1, valley_ = 0.5;
+  double slope_x_ = 1, slope_y_ = 1, bend_x_ = 0, bend_y_ = 0, bend_xy_ = 0, tilt_ = 1,
+         valley_ = 0.5;
   double gain_ = 1;
   double log_sla_ = 0, infeasible_share_ = 0;
   double log_cheapest_ = 0, best_batch_ = 1, best_wait_ms_ = kWaitMin_ms;

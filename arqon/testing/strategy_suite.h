@@ -17,11 +17,17 @@ class StrategySuite : public ::testing::TestWithParam<std::string> {
  protected:
   static Space mixed_space() {
     return Space({
-        {.name = "batch", .type = arqon::ParamType::kInt, .scale = Scale::kLog, .min = 1, .max = 64},
+        {.name = "batch",
+         .type = arqon::ParamType::kInt,
+         .scale = Scale::kLog,
+         .min = 1,
+         .max = 64},
         {.name = "wait", .min = 10, .max = 500},
         {.name = "budget", .type = arqon::ParamType::kInt, .min = 256, .max = 8192, .step = 64},
         {.name = "phase", .scale = Scale::kPeriodic, .min = 0, .max = 24},
-        {.name = "policy", .type = arqon::ParamType::kCategorical, .choices = {"fcfs", "sjf", "edf"}},
+        {.name = "policy",
+         .type = arqon::ParamType::kCategorical,
+         .choices = {"fcfs", "sjf", "edf"}},
         {.name = "chunked", .type = arqon::ParamType::kBool},
         {.name = "router", .type = arqon::ParamType::kSimplex, .choices = {"s", "m", "l"}},
     });

@@ -99,12 +99,13 @@ void CsvReader::skip_line_end() {
 
 CsvWriter& CsvWriter::field(std::string_view text) {
   separate();
-  // A row of one empty field would read back as a blank line.
-  if (!text.empty() && text.find_first_of(",\"\r\n") == std::string_view::npos) {
+  // At the start of a text a byte-order mark would be dropped.
+  const bool plain =
+      text.find_first_of(",\"\r\n") == std::string_view::npos && !text.starts_with("\xEF\xBB\xBF");
+  if (plain) {
     out_ += text;
     return *this;
   }
-  if (text.empty()) return *this;
   out_ += '"';
   for (const char c : text) {
     if (c == '"') out_ += '"';

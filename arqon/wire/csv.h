@@ -47,6 +47,7 @@ class CsvReader {
 };
 
 // Builds CSV text; numbers are the shortest that read back the same, NaN and infinities are empty.
+// A row of one empty field reads back as no row.
 class CsvWriter {
  public:
   CsvWriter& field(std::string_view text);

@@ -70,6 +70,12 @@ TEST(CsvWriter, quotes_only_where_needed) {
   EXPECT_EQ(writer.take(), "a b,\"c,d\",\"e\"\"f\",0.5,7\n,\n");
 }
 
+TEST(CsvWriter, a_byte_order_mark_inside_a_field_survives) {
+  CsvWriter writer;
+  writer.field("\xEF\xBB\xBFt").end_row();
+  EXPECT_EQ(rows_of(writer.take()), (std::vector<Row>{{"\xEF\xBB\xBFt"}}));
+}
+
 RC_GTEST_PROP(CsvWriter, the_reader_reads_back_what_was_written, ()) {
   const auto cells = *rc::gen::container<std::vector<std::vector<int>>>(
       rc::gen::container<std::vector<int>>(rc::gen::element<int>('a', ',', '"', '\n', '\r', ' ')));

@@ -22,6 +22,7 @@ struct Place {
 // places, and a number is reported one byte late; this remembers where the last value or key began.
 class Tracker {
  public:
+  explicit Tracker(std::size_t string_bytes_max) : string_bytes_max_(string_bytes_max) {}
   void take(char c) {
     if (after_newline_) {
       ++here_.line;
@@ -32,6 +33,8 @@ class Tracker {
     follow(c);
     ++taken_;
   }
+  // A string has become longer than it may: the lexer is told that the text ends here.
+  bool string_too_long() const { return string_too_long_; }
   Place here() const { return here_; }
   Place start() const { return start_; }
   // The bytes of `text` that an error is about: the token under the cursor, whole if it is a word.
@@ -53,6 +56,7 @@ class Tracker {
     } else if (state_ == State::kString) {
       if (c == '\\') state_ = State::kEscape;
       if (c == '"') state_ = State::kBetween;
+      string_too_long_ = taken_ - start_offset_ > string_bytes_max_;
     } else if (std::strchr(kDelimiters, c) != nullptr) {
       state_ = State::kBetween;
     } else if (c == '"' || c == '{' || c == '[') {
@@ -73,7 +77,9 @@ class Tracker {
   std::size_t start_offset_ = 0;
   std::size_t taken_ = 0;
   State state_ = State::kBetween;
+  std::size_t string_bytes_max_;
   bool after_newline_ = false;
+  bool string_too_long_ = false;
 };
 
 // Input iterator over the text that tells a Tracker of every byte.
@@ -97,8 +103,10 @@ class TrackedIterator {
     ++*this;
     return old;
   }
-  bool operator==(const TrackedIterator& other) const { return at_ == other.at_; }
-  bool operator!=(const TrackedIterator& other) const { return at_ != other.at_; }
+  bool operator==(const TrackedIterator& other) const {
+    return at_ == other.at_ || tracker_->string_too_long();
+  }
+  bool operator!=(const TrackedIterator& other) const { return !(*this == other); }
 
  private:
   const char* at_;
@@ -161,6 +169,10 @@ class Builder {
       return refuse(tracker_.start(), number, "the number is outside the range of a double");
     }
     const std::string_view token = tracker_.token(text_);
+    if (tracker_.string_too_long()) {
+      return refuse(tracker_.start(), token,
+                    fmt::format("a string is longer than {} bytes", limits_.string_bytes_max));
+    }
     for (const std::string_view word :
          {"NaN", "nan", "Inf", "inf", "-Inf", "-inf", "+Inf", "+inf"}) {
       if (token.starts_with(word)) {
@@ -268,7 +280,7 @@ class Builder {
 };
 
 Place place_of(std::string_view text, std::size_t at) {
-  Tracker tracker;
+  Tracker tracker(text.size());
   for (std::size_t i = 0; i <= at; ++i) tracker.take(text[i]);
   return tracker.here();
 }
@@ -287,7 +299,7 @@ tl::expected<Value, Diagnostic> parse_json(std::string_view text, const JsonLimi
     return tl::unexpected(Diagnostic{
         .line = place.line, .column = place.column, .message = "the text holds a zero byte"});
   }
-  Tracker tracker;
+  Tracker tracker(limits.string_bytes_max);
   Builder builder(text, tracker, limits);
   const TrackedIterator begin(text.data(), &tracker);
   const TrackedIterator end(text.data() + text.size(), &tracker);

@@ -70,13 +70,15 @@ class Value {
 struct JsonLimits {
   std::size_t bytes_max = 8u << 20;
   int depth_max = 64;
-  std::size_t values_max = 1u << 18;  // bounds the memory: about 100 bytes a value
+  std::size_t values_max = 1u << 18;        // bounds the memory: about 100 bytes a value
+  std::size_t string_bytes_max = 1u << 16;  // of one string or key, as written
 };
 
 // Refuses, with the place: more than bytes_max, deeper than depth_max, more than values_max values,
-// duplicate keys, invalid UTF-8, numbers outside the range of double (1e999), trailing text,
-// NaN/Infinity literals. Columns count characters, not bytes. Size is checked before anything is
-// read, depth before anything is allocated.
+// strings longer than string_bytes_max, duplicate keys, invalid UTF-8, numbers outside the range of
+// double (1e999), trailing text, NaN/Infinity literals. Columns count characters, not bytes. Size
+// is checked before anything is read, depth before anything is allocated. Peak memory beside the
+// text is below 48 MiB with the default limits.
 tl::expected<Value, Diagnostic> parse_json(std::string_view text, const JsonLimits& limits = {});
 
 // Shortest round-trip numbers; a double always shows that it is one (3.0). Bytes of a string that

@@ -17,6 +17,8 @@ namespace arqon::workload {
 namespace {
 
 constexpr double kClosedLoopRequestsMax = 10e6;
+constexpr double kRowsWalkedMax = 500e6;
+constexpr Duration kPauseMin = std::chrono::milliseconds(1);
 // Timestamps on a grid this coarse or coarser are spread inside their cells.
 constexpr Duration kGridMin = std::chrono::milliseconds(100);
 
@@ -209,14 +211,26 @@ void jitter(TraceRows& rows, Duration grid, const Rng& rng) {
 // Time at which one pass of the trace ends and the next begins: a mean gap after its last row.
 Duration pass_length(const TraceRows& rows, Duration grid) {
   const Duration span = rows.back().at + grid;
+  if (span == Duration{}) return std::chrono::seconds(1);  // all rows at one moment
   const auto gaps = static_cast<std::int64_t>(std::max<std::size_t>(1, rows.size() - 1));
-  return span + std::max<Duration>(Duration(1'000'000), span / gaps);
+  return span + std::max<Duration>(kPauseMin, span / gaps);
+}
+
+double factor_max(const std::vector<Segment>& segments) {
+  double most = 1;
+  for (const Segment& segment : segments) most = std::max(most, segment.rate.value_or(1));
+  return most;
 }
 
 // Walks the recorded times at the speed of the present factor: a factor above 1 compresses time,
 // one below 1 keeps the clock and thins. A trace that ends begins again, thinned afresh.
 Result<Trace> replay(const Spec& spec, double scale, const TraceRows& rows, Duration pass,
                      const GenerateOptions& options, Drawer drawer, const Rng& rng) {
+  const double speed_max = std::max(1.0, scale * factor_max(spec.segments));
+  if (static_cast<double>(rows.size()) / to_seconds(pass) * speed_max * options.duration_s >
+      kRowsWalkedMax) {
+    return invalid("the trace would be looped over more than 500 million rows");
+  }
   const std::vector<RatePoint> rates = rate_points(spec.segments);
   const Rng thin = rng.stream("thin");
   Trace out;
@@ -240,8 +254,6 @@ Result<Trace> replay(const Spec& spec, double scale, const TraceRows& rows, Dura
       if (t >= options.duration_s) return out;
       const double chance = std::min(1.0, scale * rates[point].factor);
       if (static_cast<double>(keep.at(i) >> 11) * 0x1.0p-53 >= chance) continue;
-      if (out.size() >= 50'000'000)
-        return invalid("the trace comes to more than 50 million requests");
       Request request{.arrival = from_seconds(t),
                       .prompt_tokens = rows[i].prompt_tokens,
                       .output_tokens = rows[i].output_tokens,

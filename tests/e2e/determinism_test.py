@@ -65,7 +65,7 @@ def main():
             sys.exit(f"{what} decided otherwise: {first_difference(once, records)}")
         if other_changes != changes:
             sys.exit(f"{what} reports other changes in its result")
-    print(f"{len(once.splitlines())} decision records, {len(changes)} changes: identical")
+    print(f"{len(once.splitlines())} lines of decisions, {len(changes)} changes: identical")
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@
 
 #include "arqon/documents/internal/keys.h"
 #include "arqon/documents/internal/scenario_parts.h"
+#include "arqon/sim/model_data.h"
 
 namespace arqon::documents::internal {
 namespace {
 
 constexpr std::size_t kPoolsMax = 64;
+constexpr std::size_t kWeightsMax = 65536;
 constexpr Range kReplicas{.min = 1, .max = 1024};
 constexpr Range kPrice{.min = 0, .max = 1e6};
 constexpr Range kStateAgeMs{.min = 0, .max = 60000};
@@ -57,6 +59,13 @@ void read_tp(const Node& node, int& tp) {
   tp = static_cast<int>(*read);
 }
 
+template <typename Table>
+std::vector<std::string_view> names_of(const Table& table) {
+  std::vector<std::string_view> out;
+  for (const auto& row : table) out.push_back(row.name);
+  return out;
+}
+
 sim::PoolSpec read_pool(const Node& node) {
   const Section section(node, kPoolKeys);
   sim::PoolSpec out;
@@ -65,10 +74,17 @@ sim::PoolSpec read_pool(const Node& node) {
   if (!out.name.empty() && (!plain_name(out.name, /*dots=*/false) || out.name == "router")) {
     name.fail("must be letters, digits, '_' or '-', and not \"router\": it begins addresses");
   }
-  if (const auto index = section.need("model").one_of(kModels)) out.model = kModels[*index];
-  if (const auto index = section.need("gpu").one_of(kGpus)) out.gpu = kGpus[*index];
+  const auto models = names_of(sim::known_models());
+  const auto gpus = names_of(sim::known_gpus());
+  if (const auto index = section.need("model").one_of(models)) out.model = models[*index];
+  if (const auto index = section.need("gpu").one_of(gpus)) out.gpu = gpus[*index];
   read_tp(section.get("tp"), out.tp);
-  if (const auto index = section.get("dtype").one_of(kDtypes)) out.dtype = kDtypes[*index];
+  const Node dtype = section.get("dtype");
+  if (const auto index = dtype.one_of(kDtypes)) out.dtype = kDtypes[*index];
+  const sim::GpuData* gpu = sim::find_gpu(out.gpu);
+  if (out.dtype == "fp8" && gpu != nullptr && gpu->fp8_speedup <= 1) {
+    dtype.fail("this gpu has no fp8");
+  }
   assign(out.replicas, section.get("replicas").integer(kReplicas));
   assign(out.price_per_gpu_hour, section.get("price_per_gpu_hour").number(kPrice));
   assign(out.quality, section.get("quality").number(kFraction));
@@ -79,7 +95,7 @@ sim::PoolSpec read_pool(const Node& node) {
 void read_weights(const Node& node, std::size_t replicas, sim::RouterSpec& router) {
   if (!node) return;
   double sum = 0;
-  for (const Node& item : node.items()) {
+  for (const Node& item : node.items(kWeightsMax)) {
     const double weight = item.number(kNotNegative).value_or(0);
     router.weights.push_back(weight);
     sum += weight;
@@ -141,11 +157,7 @@ sim::FleetSpec read_fleet(const Node& node) {
   const Section section(node, kFleetKeys);
   sim::FleetSpec out;
   const Node pools = section.need("pools");
-  for (const Node& item : pools.items()) {
-    if (out.pools.size() == kPoolsMax) {
-      pools.fail(fmt::format("at most {} pools", kPoolsMax));
-      break;
-    }
+  for (const Node& item : pools.items(kPoolsMax)) {
     sim::PoolSpec pool = read_pool(item);
     const bool twin = std::any_of(out.pools.begin(), out.pools.end(),
                                   [&](const auto& other) { return other.name == pool.name; });
@@ -154,7 +166,7 @@ sim::FleetSpec read_fleet(const Node& node) {
     }
     out.pools.push_back(std::move(pool));
   }
-  if (pools && pools.value().as_array() != nullptr && out.pools.empty()) {
+  if (pools && pools.value().as_array() != nullptr && pools.value().as_array()->empty()) {
     pools.fail("must name at least one pool");
   }
   out.router = read_router(section.get("router"), replicas_in_all(out));

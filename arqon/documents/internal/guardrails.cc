@@ -9,13 +9,15 @@
 namespace arqon::documents::internal {
 namespace {
 
+constexpr std::size_t kEntriesMax = 512;
+
 // One node per parameter, found by position or by name; absent where nothing is said.
 std::vector<Node> entries(const Node& node, const Space& space) {
   const Node absent(nullptr, node.path(), node.issues());
   std::vector<Node> out(space.size(), absent);
   if (!node) return out;
   if (node.value().as_array() != nullptr) {
-    const std::vector<Node> items = node.items();
+    const std::vector<Node> items = node.items(kEntriesMax);
     if (items.size() != space.size()) {
       node.fail(fmt::format("must have one entry per parameter, in their order: {} of them",
                             space.size()));
@@ -32,7 +34,7 @@ std::vector<Node> entries(const Node& node, const Space& space) {
   }
   std::vector<std::string_view> names;
   for (const Parameter& p : space.parameters()) names.push_back(p.name);
-  for (const auto& [key, member] : node.members()) {
+  for (const auto& [key, member] : node.members(kEntriesMax)) {
     if (const auto index = space.find(key)) {
       out[*index] = member;
     } else {
@@ -45,7 +47,7 @@ std::vector<Node> entries(const Node& node, const Space& space) {
 // [low, high] inside the parameter's own range.
 bool read_limits(const Node& node, const Parameter& p, guard::Limits& limits) {
   if (!node) return true;
-  const std::vector<Node> ends = node.items();
+  const std::vector<Node> ends = node.items(kEntriesMax);
   if (node.value().as_array() == nullptr) return false;
   if (ends.size() != 2) {
     node.fail("must be [low, high]");

@@ -1,5 +1,6 @@
-// Every key and every name that our documents know, in one place: the readers use these tables, and
-// a test holds docs/formats to them.
+// Every key and every word that our documents know, in one place: the readers use these tables, and
+// a test holds docs/formats to them. Models and GPUs are those of the twin (sim/model_data.h),
+// length profiles those of the workloads (workload/lengths.h).
 #pragma once
 
 #include <array>
@@ -73,8 +74,6 @@ inline constexpr std::array kEngineKeys = std::to_array<string_view>(
     {"scheduler", "batch_size", "prefill_token_budget", "long_prefill_threshold",
      "queued_token_limit", "speculative_decoding_k", "max_tokens", "max_wait_ms", "block_size",
      "gpu_memory_utilization", "kv_cache_blocks", "async_scheduling"});
-inline constexpr std::array kModels = std::to_array<string_view>({"llama-3.1-8b", "llama-3.1-70b"});
-inline constexpr std::array kGpus = std::to_array<string_view>({"a100-sxm-80g", "h100-sxm-80g"});
 inline constexpr std::array kDtypes = std::to_array<string_view>({"bf16", "fp8"});
 inline constexpr std::array kPolicies =
     std::to_array<string_view>({"least_request", "round_robin", "random", "weighted"});
@@ -119,8 +118,6 @@ inline constexpr std::array kGenerators =
 inline constexpr std::array kTraceFormats =
     std::to_array<string_view>({"azure", "mooncake", "csv"});
 inline constexpr std::array kPriorities = std::to_array<string_view>({"online", "backfill"});
-inline constexpr std::array kProfiles = std::to_array<string_view>(
-    {"chat", "code", "long-context", "summarisation", "reasoning", "agent"});
 inline constexpr std::array kAcceptanceKeys =
     std::to_array<string_view>({"conditional", "draft_ms", "quality_sigma"});
 inline constexpr std::array kDraftKeys = std::to_array<string_view>({"base", "per_k"});

@@ -143,8 +143,7 @@ Protective read_protective(const Node& node) {
 void read_knobs(const Node& node, Scenario& scenario) {
   std::vector<Parameter> parameters;
   std::size_t slots = 0;
-  for (const auto& [address, member] : node.members()) {
-    if (node.issues().full()) break;
+  for (const auto& [address, member] : node.members(kSlotsMax)) {
     const Section section(member, kKnobKeys);
     const bool router = address == kRouterWeights;
     const auto target = router ? std::nullopt : resolve(address, member, scenario.fleet);

@@ -20,10 +20,10 @@ bool is_number_type(ParamType type) { return type == ParamType::kFloat || type =
 bool read_choices(const Section& section, Parameter& p) {
   const Node list = section.need("choices");
   if (!list) return false;
-  const std::vector<Node> items = list.items();
-  if (list.value().as_array() == nullptr) return false;
-  if (items.size() < 2 || items.size() > kChoicesMax) {
-    list.fail(fmt::format("must list 2 to {} names", kChoicesMax));
+  const std::vector<Node> items = list.items(kChoicesMax);
+  if (items.size() < 2) {
+    const wire::Array* array = list.value().as_array();
+    if (array != nullptr && array->size() < 2) list.fail("must list two names or more");
     return false;
   }
   bool ok = true;

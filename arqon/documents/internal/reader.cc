@@ -133,12 +133,16 @@ std::optional<std::size_t> Node::one_of(Names names, bool any_case) const {
   return fail(std::move(message), std::move(hint));
 }
 
-std::vector<Node> Node::items() const {
+std::vector<Node> Node::items(std::size_t max) const {
   std::vector<Node> out;
   if (value_ == nullptr) return out;
   const wire::Array* array = value_->as_array();
   if (array == nullptr) {
     fail("must be an array");
+    return out;
+  }
+  if (array->size() > max) {
+    fail(fmt::format("must have at most {} entries", max));
     return out;
   }
   out.reserve(array->size());
@@ -148,12 +152,16 @@ std::vector<Node> Node::items() const {
   return out;
 }
 
-std::vector<std::pair<std::string, Node>> Node::members() const {
+std::vector<std::pair<std::string, Node>> Node::members(std::size_t max) const {
   std::vector<std::pair<std::string, Node>> out;
   if (value_ == nullptr) return out;
   const wire::Object* object = value_->as_object();
   if (object == nullptr) {
     fail("must be an object");
+    return out;
+  }
+  if (object->size() > max) {
+    fail(fmt::format("must have at most {} entries", max));
     return out;
   }
   out.reserve(object->size());
@@ -165,10 +173,13 @@ std::vector<std::pair<std::string, Node>> Node::members() const {
 
 Section::Section(const Node& node, Names keys) : node_(node) {
   if (!node_) return;
-  is_object_ = node_.value().as_object() != nullptr;
-  for (const auto& [key, member] : node_.members()) {
-    if (node_.issues().full()) break;
+  const wire::Object* object = node_.value().as_object();
+  is_object_ = object != nullptr;
+  if (!is_object_) node_.fail("must be an object");
+  for (std::size_t i = 0; is_object_ && i < object->size() && !node_.issues().full(); ++i) {
+    const auto& [key, value] = (*object)[i];
     if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
+    const Node member(&value, joined(node_.path(), key), node_.issues());
     member.fail_key("unknown key", hint_for(key, keys));
   }
 }

@@ -76,9 +76,10 @@ class Node {
   std::optional<std::string> text() const;
   // Index in `names`.
   std::optional<std::size_t> one_of(Names names, bool any_case = false) const;
-  // Items of an array, members of an object; empty and recorded when it is of another type.
-  std::vector<Node> items() const;
-  std::vector<std::pair<std::string, Node>> members() const;
+  // Items of an array, members of an object; empty and recorded when it is of another type or has
+  // more than `max`: what follows may take time and memory for each.
+  std::vector<Node> items(std::size_t max) const;
+  std::vector<std::pair<std::string, Node>> members(std::size_t max) const;
 
  private:
   const wire::Value* value_;

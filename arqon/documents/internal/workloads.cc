@@ -4,12 +4,15 @@
 
 #include "arqon/documents/internal/keys.h"
 #include "arqon/documents/internal/scenario_parts.h"
+#include "arqon/workload/lengths.h"
 
 namespace arqon::documents::internal {
 namespace {
 
 constexpr std::size_t kWorkloadsMax = 64;
+constexpr std::size_t kMixMax = 64;
 constexpr std::size_t kSegmentsMax = 10000;
+constexpr double kClosedLoopRequestsMax = 1e7;
 constexpr Range kRatePerS{.min = 0, .max = 1e5, .above_min = true};
 constexpr Range kFactor{.min = 0, .max = 1000};
 constexpr Range kTraceScale{.min = 0, .max = 1000, .above_min = true};
@@ -54,8 +57,15 @@ workload::ClosedLoopSource read_closed_loop(const Node& node) {
   assign(out.concurrency, section.get("concurrency").integer({.min = 1, .max = 65536}));
   assign(out.input_tokens, section.get("input_tokens").number(kTokens));
   assign(out.output_tokens, section.get("output_tokens").number(kTokens));
-  assign(out.requests_per_slot, section.get("requests_per_slot").integer({.min = 1, .max = 1e6}));
-  assign(out.length_jitter, section.get("length_jitter").number(kFraction));
+  const Node per_slot = section.get("requests_per_slot");
+  assign(out.requests_per_slot, per_slot.integer({.min = 1, .max = kClosedLoopRequestsMax}));
+  if (double{1} * out.concurrency * out.requests_per_slot > kClosedLoopRequestsMax) {
+    (per_slot ? per_slot : section.get("concurrency"))
+        .fail("concurrency times requests_per_slot comes to more than 10 million requests");
+  }
+  const Node jitter = section.get("length_jitter");
+  assign(out.length_jitter, jitter.number(kFraction));
+  if (out.length_jitter >= 1) jitter.fail("must be below 1");
   return out;
 }
 
@@ -92,11 +102,11 @@ std::vector<workload::MixShare> read_mix(const Node& node,
   if (!node) return out;
   const std::vector<std::string_view> names(classes.begin(), classes.end());
   double sum = 0;
-  for (const auto& [name, member] : node.members()) {
+  for (const auto& [name, member] : node.members(kMixMax)) {
     if (!known(name, names)) {
       member.fail_key("no class has this name", hint_for(name, names));
-    } else if (!known(name, kProfiles)) {
-      member.fail_key("no length profile has this name", hint_for(name, kProfiles));
+    } else if (!known(name, workload::profile_names())) {
+      member.fail_key("no length profile has this name", hint_for(name, workload::profile_names()));
     }
     const double share = member.number(kFactor).value_or(0);
     sum += share;
@@ -150,11 +160,9 @@ std::vector<workload::Segment> read_segments(const Node& node,
                                              const std::vector<std::string>& classes,
                                              const workload::Source& source, double duration_s) {
   std::vector<workload::Segment> out;
-  const std::vector<Node> items = node.items();
-  if (node && node.value().as_array() != nullptr &&
-      (items.empty() || items.size() > kSegmentsMax)) {
-    node.fail(fmt::format("must have 1 to {} segments", kSegmentsMax));
-    return out;
+  const std::vector<Node> items = node.items(kSegmentsMax);
+  if (node && node.value().as_array() != nullptr && node.value().as_array()->empty()) {
+    node.fail("must have at least one segment");
   }
   for (const Node& item : items) out.push_back(read_segment(item, classes, source));
   check_times(out, items, duration_s);
@@ -166,7 +174,7 @@ void complete_mix(const Node& node, const std::vector<std::string>& classes, wor
   if (spec.segments.empty()) spec.segments.emplace_back();
   if (!std::holds_alternative<workload::GeneratorSource>(spec.source)) return;
   if (!spec.segments[0].mix.empty()) return;
-  if (classes.size() == 1 && known(classes[0], kProfiles)) {
+  if (classes.size() == 1 && known(classes[0], workload::profile_names())) {
     spec.segments[0].mix.push_back({.name = classes[0], .share = 1});
     return;
   }
@@ -176,9 +184,10 @@ void complete_mix(const Node& node, const std::vector<std::string>& classes, wor
     return;
   }
   const wire::Array* array = segments.value().as_array();
-  if (array == nullptr || array->empty() || array->front().as_object() == nullptr) return;
+  if (array == nullptr || array->empty() || array->size() > kSegmentsMax) return;
+  if (array->front().as_object() == nullptr) return;
   if (array->front().find("mix") == nullptr) {
-    segments.items().front().fail("the first segment of a generator needs a mix");
+    segments.items(kSegmentsMax).front().fail("the first segment of a generator needs a mix");
   }
 }
 
@@ -258,12 +267,13 @@ std::vector<workload::Spec> read_workloads(const Node& node,
     out.push_back(read_workload(node, classes, duration_s));
     return out;
   }
-  const std::vector<Node> items = node.items();
-  if (items.empty() || items.size() > kWorkloadsMax) {
-    node.fail(fmt::format("must be one workload or a list of 1 to {}", kWorkloadsMax));
-    return out;
+  if (node.value().as_array()->empty()) node.fail("must be a workload or a list of them");
+  const std::vector<Node> items = node.items(kWorkloadsMax);
+  for (const Node& item : items) {
+    out.push_back(read_workload(item, classes, duration_s));
+    const Node loop = item.child("source").child("closed_loop");
+    if (loop && items.size() > 1) loop.fail("a closed loop cannot run beside other workloads");
   }
-  for (const Node& item : items) out.push_back(read_workload(item, classes, duration_s));
   return out;
 }
 

@@ -18,7 +18,7 @@ constexpr std::size_t kAtomMin = 3;
 constexpr double kTightGap = 3;
 // A single worst value must stand off by this many spreads of the rest.
 constexpr double kLoneGap = 30;
-constexpr double kTiesMax = 0.1;         // a study with more ties than this has plateaus, not penalties
+constexpr double kTiesMax = 0.1;  // a study with more ties than this has plateaus, not penalties
 constexpr double kSdPerInterval = 3.92;  // width of a 95 % normal interval in standard deviations
 
 double normal_cdf(double x) { return 0.5 * std::erfc(-x * 0.70710678118654752440); }

@@ -35,7 +35,8 @@ struct Penalty {
 };
 
 // Two signs count: the loss that repeats most does so to the last bit at different settings
-// and is not the best, while the others hardly repeat, or a group of the worst lies further off than all others spread.
+// and is not the best, while the others hardly repeat, or a group of the worst lies further off
+// than all others spread.
 Penalty find_penalty(std::span<const Observation> observations);
 
 // Regularised incomplete beta function I_x(a, b), a, b > 0, x in [0, 1]; Lentz's continued

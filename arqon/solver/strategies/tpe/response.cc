@@ -12,7 +12,8 @@ namespace {
 constexpr double kSqrtHalf = 0.70710678118654752440;
 constexpr double kInvSqrtTwoPi = 0.39894228040143267794;
 // Prior standard deviations. Regression: in units of the values' own spread. Probit: in units of
-// the noise that blurs the border, so 12 means that crossing the neighbourhood moves far through it.
+// the noise that blurs the border, so 12 means that crossing the neighbourhood moves far through
+// it.
 struct Priors {
   double level, slope, bend, bump;
   double of(Basis::Kind kind) const {

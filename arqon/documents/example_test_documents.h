@@ -1,15 +1,40 @@
-{"schema": 1, "name": "every.key_1", "seed": 7,
+// Valid documents that hold every key there is, for tests.
+#pragma once
+
+#include <string_view>
+
+namespace arqon::documents {
+
+inline constexpr std::string_view kEveryKeyStudy = R"({
+  "schema": 1, "seed": 9, "budget": 50, "probe_ratio": 0.3, "strategy": "sobol",
+  "objective": {"metric": "dollars_per_million_good_tokens", "direction": "minimize"},
+  "constraints": [{"metric": "attainment.chat", "min": 0.99}, {"metric": "gap_ms", "max": 200}],
+  "bounds": {
+    "budget": {"min": 256, "max": 8192, "scale": "lOG", "type": "int", "step": 64, "default": 8192,
+               "unit": "tokens", "class": "live"},
+    "wait": {"min": 0.5, "max": 8.0, "step": 0.25},
+    "phase": {"min": 0, "max": 24, "scale": "periodic"},
+    "policy": {"type": "categorical", "choices": ["fcfs", "sjf", "edf"], "default": "sjf"},
+    "chunked": {"type": "bool", "default": true, "class": "restart"},
+    "split": {"type": "simplex", "choices": ["small", "large"],
+              "default": {"small": 0.25, "large": 0.75}}},
+  "guardrails": {"max_delta": {"budget": 1024}, "bounds": {"wait": [1, 4]},
+                 "max_updates_per_second": 0.2, "reflex_updates_per_second": 4}})";
+
+inline constexpr std::string_view kEveryKeyScenario =
+    R"({"schema": 1, "name": "every.key_1", "seed": 7,
   "duration_s": 600, "measure": "cost", "gain_expected": false, "target": {"engine": "simulated"},
   "mode": "approve", "budget": 40,
   "fleet": {"pools": [
-    {"name": "main", "model": "llama-3.1-70b", "gpu": "a100-sxm-80g", "tp": 4, "dtype": "fp8",
+    {"name": "main", "model": "llama-3.1-70b", "gpu": "h100-sxm-80g", "tp": 4, "dtype": "fp8",
      "replicas": 2, "price_per_gpu_hour": 1.5, "quality": 0.9,
      "engine": {"scheduler": "vllm-v1", "batch_size": 256, "prefill_token_budget": 2048,
                 "long_prefill_threshold": 512, "queued_token_limit": 100000,
                 "speculative_decoding_k": 1, "max_tokens": 4096, "max_wait_ms": 2.5,
                 "block_size": 32, "gpu_memory_utilization": 0.9, "kv_cache_blocks": 20000,
                 "async_scheduling": false}},
-    {"name": "small", "model": "llama-3.1-8b", "gpu": "h100-sxm-80g"}],
+    {"name": "small", "model": "llama-3.1-8b", "gpu": "a100-sxm-80g",
+     "quality": 0.5}],
    "router": {"policy": "weighted", "state_age_ms": 100, "weights": [1, 1, 2]},
    "noise": false, "restart_load_s": 90},
   "workload": [
@@ -20,9 +45,7 @@
                   {"at_s": 300, "mix": {"chat": 1, "code": 3}, "rate": 0.5, "acceptance": 0.7},
                   {"at_s": 400, "acceptance": {"conditional": 0.2}}]},
     {"source": {"trace": "csv", "path": "data/x.csv", "scale": 0.5, "class": "code"},
-     "priority": "backfill", "segments": [{"at_s": 0, "rate": 2}]},
-    {"source": {"closed_loop": {"concurrency": 8, "input_tokens": 100, "output_tokens": 50,
-                                "requests_per_slot": 3, "length_jitter": 2}}}],
+     "priority": "backfill", "segments": [{"at_s": 0, "rate": 2}]}],
   "classes": {"chat": {"ttft_ms": {"base": 300, "per_prompt_token": 0.1}, "tpot_ms": 50,
                        "quality": 0.8, "attainment": 0.99},
               "code": {"ttft_ms": 800, "max_gap_ms": 200, "e2e_ms": 60000}},
@@ -37,4 +60,13 @@
   "guardrails": {"bounds": {"main.prefill_token_budget": [512, 8192]},
                  "max_delta": {"main.prefill_token_budget": 2048},
                  "max_updates_per_second": 0.2, "reflex_updates_per_second": 2},
-  "window": {"requests_min": 100, "seconds_min": 10, "seconds_max": 60}}
+  "window": {"requests_min": 100, "seconds_min": 10, "seconds_max": 60}})";
+
+inline constexpr std::string_view kClosedLoopScenario = R"({"schema": 1, "name": "loop",
+  "fleet": {"pools": [{"name": "main", "model": "llama-3.1-8b", "gpu": "h100-sxm-80g"}]},
+  "workload": {"source": {"closed_loop": {"concurrency": 8, "input_tokens": 100,
+                                          "output_tokens": 50, "requests_per_slot": 3,
+                                          "length_jitter": 0.2}}},
+  "classes": {"chat": {"ttft_ms": 500}}})";
+
+}  // namespace arqon::documents

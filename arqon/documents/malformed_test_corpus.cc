@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "arqon/documents/malformed_cases.h"
+#include "arqon/documents/malformed_test_cases.h"
 
 namespace {
 

@@ -1,9 +1,9 @@
-#include "arqon/documents/malformed_cases.h"
+#include "arqon/documents/malformed_test_cases.h"
 
 #include <string_view>
 
 #include "arqon/base/assert.h"
-#include "arqon/documents/example_documents.h"
+#include "arqon/documents/example_test_documents.h"
 
 namespace arqon::documents {
 namespace {
@@ -65,12 +65,24 @@ void add_huge(std::string_view base, std::vector<MalformedCase>& out) {
   const std::string inside(base.substr(1));
   out.push_back({"huge_text", std::string(9u << 20, ' ') + std::string(base), "", "", ""});
   out.push_back(
-      {"huge_array", "{\"sede\": [0" + repeated(",0", 1'000'000) + "]," + inside, "", "", ""});
+      {"huge_array", "{\"sede\": [0" + repeated(",0", 300'000) + "]," + inside, "", "", ""});
   std::string keys = "{";
-  for (int i = 0; i < 200'000; ++i) keys += "\"key_" + std::to_string(i) + "\":0,";
+  for (int i = 0; i < 40'000; ++i) keys += "\"key_" + std::to_string(i) + "\":0,";
   out.push_back({"huge_number_of_keys", keys + inside, "key_0", "\"key_0\"", ""});
-  out.push_back({"huge_string", "{\"" + std::string(4u << 20, 'x') + "\": 0," + inside,
-                 std::string(77, 'x') + "...", "", ""});
+  out.push_back(
+      {"huge_string", "{\"" + std::string(1u << 20, 'x') + "\": 0," + inside, "", "", ""});
+  // Each list longer than it may be: what each entry would cost must not be paid.
+  std::string objects, members;
+  for (int i = 0; i < 20'000; ++i) {
+    const std::string n = std::to_string(i);
+    objects += (i > 0 ? ",{\"name\":\"" : "{\"name\":\"") + n + "\"}";
+    members += (i > 0 ? ",\"" : "\"") + n + "\":{}";
+  }
+  out.push_back({"huge_lists",
+                 "{\"constraints\": [" + objects + "], \"bounds\": {" + members +
+                     "}, \"fleet\": {\"pools\": [" + objects + "]}, \"classes\": {" + members +
+                     "}, \"knobs\": {" + members + "}}",
+                 "", "", ""});
 }
 
 constexpr Edit kStudyEdits[] = {
@@ -179,10 +191,12 @@ constexpr Edit kScenarioEdits[] = {
     {"pool_name_router", "\"name\": \"small\"", "\"name\": \"router\"", "fleet.pools[1].name"},
     {"model_unknown", "\"llama-3.1-8b\"", "\"llama-3.1-9b\"", "fleet.pools[1].model",
      "\"llama-3.1-9b\"", "llama-3.1-8b"},
-    {"gpu_unknown", "\"h100-sxm-80g\"", "\"h100\"", "fleet.pools[1].gpu", "\"h100\"",
-     "h100-sxm-80g"},
-    {"gpu_missing", ", \"gpu\": \"h100-sxm-80g\"", "", "fleet.pools[1].gpu"},
+    {"gpu_unknown", "\"a100-sxm-80g\"", "\"a100\"", "fleet.pools[1].gpu", "\"a100\"",
+     "a100-sxm-80g"},
+    {"gpu_missing", ", \"gpu\": \"a100-sxm-80g\"", "", "fleet.pools[1].gpu"},
     {"tp_three", "\"tp\": 4", "\"tp\": 3", "fleet.pools[0].tp"},
+    {"dtype_that_the_gpu_lacks", "\"h100-sxm-80g\"", "\"a100-sxm-80g\"", "fleet.pools[0].dtype",
+     "\"fp8\""},
     {"dtype_unknown", "\"fp8\"", "\"fp16\"", "fleet.pools[0].dtype"},
     {"replicas_zero", "\"replicas\": 2", "\"replicas\": 0", "fleet.pools[0].replicas"},
     {"replicas_huge", "\"replicas\": 2", "\"replicas\": 1000000", "fleet.pools[0].replicas"},
@@ -222,10 +236,9 @@ constexpr Edit kScenarioEdits[] = {
      "workload[1].source.class", "\"coda\"", "code"},
     {"trace_class_missing", ", \"class\": \"code\"", "", "workload[1].source.class"},
     {"trace_scale_zero", "\"scale\": 0.5", "\"scale\": 0", "workload[1].source.scale"},
-    {"concurrency_zero", "\"concurrency\": 8", "\"concurrency\": 0",
-     "workload[2].source.closed_loop.concurrency"},
-    {"jitter_above_one", "\"length_jitter\": 0.2", "\"length_jitter\": 2",
-     "workload[2].source.closed_loop.length_jitter"},
+    {"closed_loop_beside_others",
+     "{\"trace\": \"csv\", \"path\": \"data/x.csv\", \"scale\": 0.5, \"class\": \"code\"}",
+     "{\"closed_loop\": {}}", "workload[1].source.closed_loop", "{}}"},
     {"priority_unknown", "\"backfill\"", "\"offline\"", "workload[1].priority"},
     {"acceptance_above_one", "\"conditional\": 0.5", "\"conditional\": 1.5",
      "workload[0].acceptance.conditional"},
@@ -254,6 +267,8 @@ constexpr Edit kScenarioEdits[] = {
     {"attainment_in_percent", "\"attainment\": 0.99", "\"attainment\": 99",
      "classes.chat.attainment", "99"},
     {"attainment_zero", "\"attainment\": 0.99", "\"attainment\": 0", "classes.chat.attainment"},
+    {"class_quality_that_no_pool_has", "\"quality\": 0.8", "\"quality\": 0.95",
+     "classes.chat.quality", "0.95"},
     {"class_quality_above_one", "\"quality\": 0.8", "\"quality\": 80", "classes.chat.quality"},
     {"knob_of_an_unknown_pool", "\"main.prefill_token_budget\": {", "\"mian.batch_size\": {",
      "knobs.mian.batch_size", "\"mian.batch_size\"", "main.batch_size"},
@@ -307,6 +322,18 @@ constexpr Edit kScenarioEdits[] = {
      "\"second_max\"", "seconds_max"},
 };
 
+constexpr Edit kClosedLoopEdits[] = {
+    {"closed_loop_of_nothing", "\"concurrency\": 8", "\"concurrency\": 0",
+     "workload.source.closed_loop.concurrency"},
+    {"closed_loop_jitter_of_one", "\"length_jitter\": 0.2", "\"length_jitter\": 1",
+     "workload.source.closed_loop.length_jitter"},
+    {"closed_loop_endless", "\"requests_per_slot\": 3", "\"requests_per_slot\": 10000000",
+     "workload.source.closed_loop.requests_per_slot"},
+    {"closed_loop_with_a_rate", "\"source\"",
+     "\"segments\": [{\"at_s\": 0, \"rate\": 2}], \"source\"", "workload.segments[0].rate",
+     "\"rate\""},
+};
+
 template <std::size_t N>
 std::vector<MalformedCase> cases(std::string_view base, const Edit (&edits)[N]) {
   std::vector<MalformedCase> out;
@@ -321,7 +348,9 @@ std::vector<MalformedCase> cases(std::string_view base, const Edit (&edits)[N]) 
 std::vector<MalformedCase> malformed_studies() { return cases(kEveryKeyStudy, kStudyEdits); }
 
 std::vector<MalformedCase> malformed_scenarios() {
-  return cases(kEveryKeyScenario, kScenarioEdits);
+  std::vector<MalformedCase> out = cases(kEveryKeyScenario, kScenarioEdits);
+  for (const Edit& edit : kClosedLoopEdits) out.push_back(mutate(kClosedLoopScenario, edit));
+  return out;
 }
 
 }  // namespace arqon::documents
