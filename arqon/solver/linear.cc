@@ -18,15 +18,20 @@ Cholesky::Cholesky(std::vector<double> matrix, std::size_t n, double floor)
       l_[i * n + j] = i == j ? std::sqrt(std::max(sum, floor)) : sum / l_[j * n + j];
     }
   }
+  columns_.resize(n * n);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j <= i; ++j) columns_[j * n + i] = l_[i * n + j];
+  }
 }
 
 std::vector<double> Cholesky::forward(std::span<const double> b) const {
   ARQON_ASSERT(b.size() == n_);
-  std::vector<double> y(n_);
-  for (std::size_t i = 0; i < n_; ++i) {
-    double sum = b[i];
-    for (std::size_t k = 0; k < i; ++k) sum -= l_[i * n_ + k] * y[k];
-    y[i] = sum / l_[i * n_ + i];
+  std::vector<double> y(b.begin(), b.end());
+  double* const __restrict out = y.data();
+  for (std::size_t k = 0; k < n_; ++k) {
+    const double* const __restrict column = columns_.data() + k * n_;
+    const double pivot = out[k] /= column[k];
+    for (std::size_t i = k + 1; i < n_; ++i) out[i] -= column[i] * pivot;
   }
   return y;
 }

@@ -23,7 +23,8 @@ class Cholesky {
   std::vector<double> forward(std::span<const double> b) const;
 
  private:
-  std::vector<double> l_;
+  std::vector<double> l_;        // lower factor, row major
+  std::vector<double> columns_;  // its columns one after the other: substitution runs along them
   std::size_t n_;
 };
 

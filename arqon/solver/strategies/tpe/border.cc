@@ -8,12 +8,14 @@
 namespace arqon::solver {
 namespace {
 
-constexpr double kLossScaleMin = 0.5;
+constexpr double kLossScaleMin = 0.5;    // along a border that has to be known far and wide
+constexpr double kLossScaleFree = 0.05;  // where nothing is forbidden: as local as the data allow
 constexpr double kScoreScaleMin = 0.7;
 constexpr double kScaleMax = 1.5;
 constexpr double kQualityShare = 0.4;
 constexpr double kQualityUnitMin = 0.3;  // in ln of the loss
-constexpr std::size_t kBumps = 24;
+constexpr std::size_t kBumps = 24;       // up to kBumpDims coordinates; a third of it beyond
+constexpr std::size_t kBumpDims = 3;
 constexpr double kBumpsApart = 0.08;
 constexpr std::size_t kCentersTried = 32;
 constexpr double kNeighbourhood = 0.03;
@@ -42,8 +44,8 @@ double reach_of(const Encoding& encoding, std::span<const Labelled> data, const 
 
 double loss_scale(const Encoding& encoding, std::span<const Labelled> data, const Point& center) {
   const std::size_t features = Basis(encoding, center, 1).size();
-  return std::clamp(reach_of(encoding, data, center, 3 * features, useful), kLossScaleMin,
-                    kScaleMax);
+  return std::clamp(reach_of(encoding, data, center, 3 * features, useful),
+                    has_limits(data) ? kLossScaleMin : kLossScaleFree, kScaleMax);
 }
 
 double score_scale(const Encoding& encoding, std::span<const Labelled> data, const Point& center) {
@@ -111,7 +113,8 @@ std::vector<Point> bumps(const Encoding& encoding, std::span<const Labelled> dat
     if (only_useful && !useful(d)) continue;
     if (encoding.distance(center, d.at) <= scale) near.push_back(d.at);
   }
-  return spread_out(encoding, center, near, kBumps, kBumpsApart);
+  const std::size_t count = encoding.dims() <= kBumpDims ? kBumps : kBumps / 3;
+  return spread_out(encoding, center, near, count, kBumpsApart);
 }
 
 Probit fit_score(const Basis& basis, std::span<const Labelled> data) {
@@ -168,6 +171,14 @@ Border::Border(const Encoding& encoding, std::span<const Labelled> data, Point c
 
 Estimate Border::loss(std::span<const double> at) const {
   return loss_.at(loss_basis_, loss_basis_(at));
+}
+
+double Border::loss_mean(std::span<const double> at) const {
+  return loss_.mean_at(loss_basis_(at));
+}
+
+double Border::margin_mean(std::span<const double> at) const {
+  return probit_ ? probit_->mean_at(score_basis_(at)) : kNoLimitMargin;
 }
 
 Prediction Border::predict(std::span<const double> at) const {

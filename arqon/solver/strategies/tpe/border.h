@@ -32,8 +32,10 @@ class Border {
 
   // Loss as it is modelled (in ln when every loss is positive): for comparing points.
   Estimate loss(std::span<const double> at) const;
+  double loss_mean(std::span<const double> at) const;
   // Margin to the border in units of the noise that blurs it; negative beyond.
   Estimate margin(std::span<const double> at) const;
+  double margin_mean(std::span<const double> at) const;
   // Normal score of P(allowed), the border's own uncertainty integrated out: 2 means 97.7 %.
   double score(std::span<const double> at) const;
   // All of it, the loss in its own units.

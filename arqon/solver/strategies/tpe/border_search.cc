@@ -24,7 +24,7 @@ double score_of(const Estimate& margin) { return margin.mean / std::sqrt(1 + mar
 void BorderSearch::consider(const Judge& judge, const Point& raw, Best& best) const {
   const Point at = acting_point(encoding_, space_, grains_,
                                 encoding_.encode(space_, encoding_.decode(space_, raw)));
-  const Merit merit = judge(at);
+  const Merit merit = judge(at, best.merit);
   const bool better = merit.meets != best.merit.meets ? merit.meets
                                                       : merit.value > best.merit.value;
   if (best.at.empty() || better) best = {at, merit};
@@ -72,10 +72,13 @@ BorderSearch::Best BorderSearch::search(const Judge& judge, const Point& from, d
 }
 
 Point BorderSearch::cheapest(const Wish& wish, Rng& rng) const {
-  const Judge judge = [&](const Point& at) -> Merit {
-    const Estimate margin = border_.margin(at);
-    const double score = score_of(margin);
-    if (score < wish.score_min || margin.mean < wish.margin_min) return {false, score};
+  const Judge judge = [&](const Point& at, const Merit& to_beat) -> Merit {
+    if (to_beat.meets && -border_.loss_mean(at) <= to_beat.value) return kNoBetter;
+    const double mean = border_.margin_mean(at);
+    // The border's uncertainty brings a positive score nearer to 0, never further out.
+    if (to_beat.meets && mean < std::max(wish.margin_min, wish.score_min)) return kNoBetter;
+    const double score = score_of(border_.margin(at));
+    if (score < wish.score_min || mean < wish.margin_min) return {false, score};
     const Estimate loss = border_.loss(at);
     return {true, -loss.mean - kPessimism * std::sqrt(loss.variance)};
   };
@@ -87,7 +90,7 @@ Point BorderSearch::cheapest(const Wish& wish, Rng& rng) const {
 }
 
 Point BorderSearch::most_promising(Rng& rng) const {
-  const Judge judge = [&](const Point& at) -> Merit {
+  const Judge judge = [&](const Point& at, const Merit&) -> Merit {
     const Estimate margin = border_.margin(at);
     const double hoped = margin.mean + std::sqrt(margin.variance);
     if (hoped < kHopedMargin) return {false, hoped};
@@ -100,9 +103,10 @@ Point BorderSearch::most_promising(Rng& rng) const {
 
 Promise BorderSearch::promise(const Point& safe, double score, Rng& rng) const {
   const double now = border_.loss(safe).mean;
-  const Judge judge = [&](const Point& at) -> Merit {
-    const double saving = now - border_.loss(at).mean;
+  const Judge judge = [&](const Point& at, const Merit& to_beat) -> Merit {
+    const double saving = now - border_.loss_mean(at);
     if (saving <= 0) return {false, -2};
+    if (to_beat.meets && saving <= to_beat.value) return kNoBetter;
     const Estimate margin = border_.margin(at);
     const double chance = normal_cdf((margin.mean - score) / std::sqrt(margin.variance + 1e-12));
     // A long shot breaks a limit and tells nothing that was not believed before.
@@ -116,11 +120,13 @@ Promise BorderSearch::promise(const Point& safe, double score, Rng& rng) const {
 }
 
 Point BorderSearch::sharpen(const Point& about, double margin_wanted, Rng& rng) const {
-  if (border_.margin(about).mean <= margin_wanted) return about;
-  const Judge judge = [&](const Point& at) -> Merit {
-    const double margin = border_.margin(at).mean;
+  if (border_.margin_mean(about) <= margin_wanted) return about;
+  const Judge judge = [&](const Point& at, const Merit& to_beat) -> Merit {
+    const double loss = border_.loss_mean(at);
+    if (to_beat.meets && -loss <= to_beat.value) return kNoBetter;
+    const double margin = border_.margin_mean(at);
     if (margin < margin_wanted) return {false, margin};
-    return {true, -border_.loss(at).mean};
+    return {true, -loss};
   };
   return search(judge, about, kSharpenReach, best_told(judge, about, kSharpenReach), rng).at;
 }

@@ -47,10 +47,12 @@ class BorderSearch {
     bool meets;    // what is asked for; the other kind loses
     double value;  // larger is better
   };
-  using Judge = std::function<Merit(const Point& at)>;
+  static constexpr Merit kNoBetter{false, -1e300};
+  // May answer kNoBetter as soon as it is sure that `to_beat` is as good.
+  using Judge = std::function<Merit(const Point& at, const Merit& to_beat)>;
   struct Best {
     Point at;
-    Merit merit{false, 0};
+    Merit merit = kNoBetter;
   };
 
   Best best_told(const Judge& judge, const Point& from, double reach) const;

@@ -8,8 +8,9 @@ namespace {
 
 // Whole-number steps narrower than this share of the box are left to the smooth model.
 constexpr double kStepMin = 0.008;
-// A grain must bring the residual's standard deviation below this share of the smooth model's.
-constexpr double kGain = 0.7;
+// One update changes the evidence by at most kVoteMax; kConvinced of it makes a grain.
+constexpr double kVoteMax = 1;
+constexpr double kConvinced = 2;
 
 bool may_be_rounded(const Encoding& encoding, const Space& space, std::size_t i) {
   const Coordinate& c = encoding[i];
@@ -76,27 +77,32 @@ Config middle_of_grain(const Space& space, const Encoding& encoding, std::span<c
   return space.snap(config);
 }
 
-std::vector<Grain> find_grains(const Encoding& encoding, const Space& space,
-                               std::span<const Labelled> data, const Point& center) {
-  std::vector<Grain> grains(encoding.dims(), Grain::kNone);
-  double smooth = -1;
-  for (std::size_t i = 0; i < grains.size(); ++i) {
-    if (!may_be_rounded(encoding, space, i)) continue;
-    if (smooth < 0) smooth = residual_sd(encoding, space, data, center, grains);
-    double least = kGain * smooth;
-    Grain found = Grain::kNone;
-    for (const Grain grain : {Grain::kFloor, Grain::kRound}) {
-      grains[i] = grain;
-      const double sd = residual_sd(encoding, space, data, center, grains);
-      if (sd < least) {
-        least = sd;
-        found = grain;
-      }
-    }
-    grains[i] = found;
-    if (found != Grain::kNone) smooth = least;
+GrainEvidence::GrainEvidence(const Encoding& encoding, const Space& space)
+    : grains_(encoding.dims(), Grain::kNone) {
+  for (std::size_t i = 0; i < encoding.dims(); ++i) {
+    if (may_be_rounded(encoding, space, i)) open_.push_back({.coordinate = i});
   }
-  return grains;
+}
+
+void GrainEvidence::update(const Encoding& encoding, const Space& space,
+                           std::span<const Labelled> data, const Point& center) {
+  for (Open& open : open_) {
+    std::vector<Grain> trial = grains_;
+    const auto residual = [&](Grain grain) {
+      trial[open.coordinate] = grain;
+      return std::max(residual_sd(encoding, space, data, center, trial), 1e-12);
+    };
+    const double none = residual(Grain::kNone);
+    const auto vote = [&](Grain grain) {
+      return std::clamp(std::log(none / residual(grain)), -kVoteMax, kVoteMax);
+    };
+    open.floor += vote(Grain::kFloor);
+    open.round += vote(Grain::kRound);
+    const double most = std::max(open.floor, open.round);
+    grains_[open.coordinate] = most < kConvinced         ? Grain::kNone
+                               : open.floor >= open.round ? Grain::kFloor
+                                                          : Grain::kRound;
+  }
 }
 
 }  // namespace arqon::solver

@@ -27,10 +27,13 @@ struct Priors {
   }
 };
 constexpr Priors kLossPriors{10, 10, 5, 0.5};
-constexpr Priors kProbitPriors{20, 25, 10, 1.5};
+constexpr Priors kProbitPriors{20, 25, 10, 2.5};
 constexpr double kBumpWidth = 0.4;
 constexpr double kRelativeNoiseMin = 1e-3;
+constexpr int kNoisePasses = 3;
 constexpr int kNewtonSteps = 25;
+constexpr double kGainMin = 1e-6;   // in log posterior: the mode is found
+constexpr double kBendMin = 1e-9;
 constexpr std::size_t kRowsMax = 256;
 
 // phi(x) / Phi(x), stable far into the lower tail.
@@ -43,12 +46,6 @@ double log_cdf(double x) {
   if (x < -25) return -0.5 * x * x - std::log(-x) - 0.91893853320467274178;
   return std::log(normal_cdf(x));
 }
-
-struct Rows {
-  std::vector<std::vector<double>> features;
-  std::vector<double> weights;
-  std::vector<double> values;
-};
 
 // The rows within reach, at most kRowsMax of the weightiest.
 Rows local_rows(const Basis& basis, std::span<const Point> points, std::span<const double> values,
@@ -78,8 +75,11 @@ Rows local_rows(const Basis& basis, std::span<const Point> points, std::span<con
 // matrix += weight * f f', lower triangle.
 void add_outer(std::vector<double>& matrix, const std::vector<double>& f, double weight) {
   const std::size_t n = f.size();
+  const double* const __restrict from = f.data();
   for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t j = 0; j <= i; ++j) matrix[i * n + j] += weight * f[i] * f[j];
+    double* const __restrict row = matrix.data() + i * n;
+    const double scaled = weight * from[i];
+    for (std::size_t j = 0; j <= i; ++j) row[j] += scaled * from[j];
   }
 }
 
@@ -217,40 +217,51 @@ LeastSquares::LeastSquares(const Basis& basis, std::span<const Point> points,
   shift_ /= total;
   const double spread = std::max(spread_of(rows.values), 1e-12);
   bump_sd_ = spread * kLossPriors.bump;
-  // Two passes: the first noise is a guess, the second comes from the residuals.
-  noise_sd_ = 0.1 * spread;
-  for (int pass = 0; pass < 3; ++pass) {
-    const double precision = 1 / (noise_sd_ * noise_sd_);
-    std::vector<double> a(f * f, 0.0);
-    std::vector<double> b(f, 0.0);
-    for (std::size_t i = 0; i < rows.values.size(); ++i) {
-      const double w = rows.weights[i] * precision;
-      add_outer(a, rows.features[i], w);
-      for (std::size_t j = 0; j < f; ++j) {
-        b[j] += w * rows.features[i][j] * (rows.values[i] - shift_);
-      }
-    }
+  std::vector<double> moments(f * f, 0.0);
+  std::vector<double> products(f, 0.0);
+  for (std::size_t i = 0; i < rows.values.size(); ++i) {
+    add_outer(moments, rows.features[i], rows.weights[i]);
     for (std::size_t j = 0; j < f; ++j) {
+      products[j] += rows.weights[i] * rows.features[i][j] * (rows.values[i] - shift_);
+    }
+  }
+  // The first noise is a guess, the next ones come from the residuals.
+  noise_sd_ = 0.1 * spread;
+  for (int pass = 0; pass < kNoisePasses; ++pass) {
+    const double precision = 1 / (noise_sd_ * noise_sd_);
+    std::vector<double> a = moments;
+    std::vector<double> b = products;
+    for (std::size_t j = 0; j < f; ++j) {
+      for (std::size_t k = 0; k <= j; ++k) a[j * f + k] *= precision;
       const double prior = spread * kLossPriors.of(basis.kind(j));
       a[j * f + j] += 1 / (prior * prior);
+      b[j] *= precision;
     }
     factor_ = Cholesky(std::move(a), f);
     mean_ = factor_.solve(b);
-    double residual = 0;
-    double used = 0;
-    for (std::size_t i = 0; i < rows.values.size(); ++i) {
-      const double e = rows.values[i] - shift_ - dot(mean_, rows.features[i]);
-      residual += rows.weights[i] * e * e;
-      used += rows.weights[i] * precision * factor_.inverse_norm(rows.features[i]) *
-              rows.weights[i];
-    }
-    const double freedom = std::max(total - used, 0.1 * total);
-    noise_sd_ = std::max(std::sqrt(residual / freedom), kRelativeNoiseMin * spread);
+    noise_sd_ = std::max(residual_sd(rows, total), kRelativeNoiseMin * spread);
   }
 }
 
+double LeastSquares::residual_sd(const Rows& rows, double total) const {
+  const double precision = 1 / (noise_sd_ * noise_sd_);
+  double residual = 0;
+  double used = 0;
+  for (std::size_t i = 0; i < rows.values.size(); ++i) {
+    const double w = rows.weights[i];
+    const double e = rows.values[i] - shift_ - dot(mean_, rows.features[i]);
+    residual += w * e * e;
+    used += w * w * precision * factor_.inverse_norm(rows.features[i]);
+  }
+  return std::sqrt(residual / std::max(total - used, 0.1 * total));
+}
+
+double LeastSquares::mean_at(std::span<const double> features) const {
+  return shift_ + dot(mean_, features);
+}
+
 Estimate LeastSquares::at(const Basis& basis, std::span<const double> features) const {
-  return {.mean = shift_ + dot(mean_, features),
+  return {.mean = mean_at(features),
           .variance = factor_.inverse_norm(features) +
                       bump_sd_ * bump_sd_ * basis.uncovered(features)};
 }
@@ -290,7 +301,8 @@ Probit::Probit(const Basis& basis, std::span<const Point> points, std::span<cons
       const double y = rows.values[i];
       const double slope = rows.weights[i] * (y * up - (1 - y) * down);
       const double bend = rows.weights[i] * (y * up * (f + up) + (1 - y) * down * (down - f));
-      add_outer(hessian, rows.features[i], std::max(bend, 0.0));
+      // Rows far from the border bend nothing.
+      if (bend > kBendMin) add_outer(hessian, rows.features[i], bend);
       for (std::size_t j = 0; j < n; ++j) gradient[j] += slope * rows.features[i][j];
     }
     factor_ = Cholesky(std::move(hessian), n);
@@ -306,15 +318,17 @@ Probit::Probit(const Basis& basis, std::span<const Point> points, std::span<cons
         const double gain = there - here;
         mode_ = std::move(next);
         here = there;
-        if (gain < 1e-6) return;
+        if (gain < kGainMin) return;
       }
     }
     if (!better) return;
   }
 }
 
+double Probit::mean_at(std::span<const double> features) const { return dot(mode_, features); }
+
 Estimate Probit::at(const Basis& basis, std::span<const double> features) const {
-  return {.mean = dot(mode_, features),
+  return {.mean = mean_at(features),
           .variance = factor_.inverse_norm(features) +
                       kProbitPriors.bump * kProbitPriors.bump * basis.uncovered(features)};
 }

@@ -16,7 +16,7 @@ namespace arqon::solver {
 // inducing points, in weight space: Quinonero-Candela & Rasmussen 2005).
 class Basis {
  public:
-  static constexpr std::size_t kCrossMax = 8;
+  static constexpr std::size_t kCrossMax = 6;
   // What a weight stands for; each kind has its own prior.
   enum class Kind { kLevel, kSlope, kBend, kBump };
 
@@ -51,6 +51,13 @@ struct Estimate {
   double variance = 0;
 };
 
+// The observations within a basis's reach, as its features.
+struct Rows {
+  std::vector<std::vector<double>> features;
+  std::vector<double> weights;
+  std::vector<double> values;
+};
+
 // Weighted Bayesian linear regression on a basis; the noise is estimated from the residuals.
 class LeastSquares {
  public:
@@ -58,9 +65,12 @@ class LeastSquares {
   LeastSquares(const Basis& basis, std::span<const Point> points, std::span<const double> values,
                std::span<const double> weights);
   Estimate at(const Basis& basis, std::span<const double> features) const;
+  double mean_at(std::span<const double> features) const;
   double noise_sd() const { return noise_sd_; }
 
  private:
+  double residual_sd(const Rows& rows, double total) const;
+
   Cholesky factor_;
   std::vector<double> mean_;
   double shift_ = 0;
@@ -77,6 +87,7 @@ class Probit {
          std::span<const double> counts);
   // f and its variance.
   Estimate at(const Basis& basis, std::span<const double> features) const;
+  double mean_at(std::span<const double> features) const;
 
  private:
   Cholesky factor_;

@@ -13,6 +13,7 @@
 
 #include "arqon/solver/encoding.h"
 #include "arqon/solver/strategies/sobol/sobol.h"
+#include "arqon/solver/strategies/tpe/grain.h"
 #include "arqon/solver/strategies/tpe/judge.h"
 #include "arqon/solver/strategy.h"
 
@@ -38,6 +39,7 @@ class TpeStrategy {
 
   Encoding encoding_;
   SobolSequence probes_;
+  GrainEvidence grains_;
   std::vector<Observation> observations_;
 };
 
