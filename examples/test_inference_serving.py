@@ -37,7 +37,8 @@ def test_it_ends_safe_and_cheap_on_18_of_20_drawn_surfaces():
 
 def test_the_script_says_what_it_found():
     script = Path(__file__).with_name("inference_serving.py")
-    run = subprocess.run([sys.executable, script, "60"], capture_output=True, text=True, timeout=120)
+    run = subprocess.run([sys.executable, script, "60"], capture_output=True, text=True,
+                         timeout=120)
     assert run.returncode == 0, run.stderr
     assert "recommended: batch_size" in run.stdout
 

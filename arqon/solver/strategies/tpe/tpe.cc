@@ -33,7 +33,8 @@ constexpr double kProbeMargin = 1.0;
 // quarter as many.
 constexpr double kGainUnit = 0.01;
 constexpr double kProbeThinning = 0.00012;
-// Share of turns that probes may spend on breaking a limit: kProbeRiskEarly / turn^2, at least this.
+// Share of turns that probes may spend on breaking a limit: kProbeRiskEarly / turn^2, at least
+// this.
 constexpr double kProbeRiskMin = 0.01;
 constexpr double kProbeRiskEarly = 600;
 constexpr std::size_t kSettling = 48;
@@ -237,8 +238,9 @@ Config TpeStrategy::decide(const View& view, std::span<const Config> also_pendin
   }
   const std::vector<Labelled> data = label(observations_);
   const std::size_t turn = n + waiting - startup(view.config);
-  const std::optional<Ground> ground =
-      turn < kSettling && turn % 4 == 0 ? std::nullopt : survey(encoding_, space, grains_.grains(), data);
+  const std::optional<Ground> ground = turn < kSettling && turn % 4 == 0
+                                           ? std::nullopt
+                                           : survey(encoding_, space, grains_.grains(), data);
   if (ground && has_limits(data)) return ground->config_at(near_border(*ground, turn, rng));
   if (ground && turn % 2 == 1) {
     Config config = ground->config_at(ground->search().cheapest({}, rng));
@@ -252,7 +254,8 @@ Config TpeStrategy::decide(const View& view, std::span<const Config> also_pendin
 
 Prediction TpeStrategy::predict(const View& view, const Config& config) const {
   const Space& space = view.config.space;
-  const std::optional<Ground> ground = survey(encoding_, space, grains_.grains(), label(observations_));
+  const std::optional<Ground> ground =
+      survey(encoding_, space, grains_.grains(), label(observations_));
   if (!ground) return sample_prediction(view);
   const Point at = acting_point(encoding_, space, ground->grains, encoding_.encode(space, config));
   Prediction out = ground->border.predict(at);
