@@ -1,69 +1,76 @@
-"""Dynamic batch sizing: the online loop of the inference-serving page, start to end.
+#!/usr/bin/env python3
+"""Tunes the batching of a serving engine online: ask_one, apply, measure a window, seed a reward.
 
-The engine here is a stand-in (serving_stand_in.py); put your own behind the same two calls. Each
-window the solver proposes a setting, the engine runs it, and the loop reports one number: minus the
-cost, or -1000 where the p99 broke the SLA. The loop must end safe (hardly a window breaks the SLA)
-and cheap (next to the cliff).
+Usage: python examples/inference_serving.py [WINDOWS] [SEED]
 
-    python examples/inference_serving.py --windows 300 --seed 42
+The engine here is a stand-in (serving_stand_in.py), so that the loop can be watched and its end
+be compared with the truth. For a real one keep the loop and replace `serving_engine`.
 """
 
-import argparse
+from __future__ import annotations
+
 import json
-import statistics
+import sys
+from pathlib import Path
 
 from arqonhpo import ArqonSolver
-from serving_stand_in import ServingEngine
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from serving_stand_in import ServingEngine, Surface  # noqa: E402
 
 
-def run(windows, seed):
-    """Runs the loop; yields (candidate, p99 in ms, cost) for each window."""
-    serving_engine = ServingEngine(seed=seed)
+def tune(serving_engine: ServingEngine, sla_ms: float, windows: int, seed: int = 42) -> ArqonSolver:
+    """Runs the loop for `windows` windows of 60 seconds."""
     config = {
         "seed": seed,
-        "budget": windows,
+        "budget": 10000,
         "bounds": {
             "batch_size": {"min": 1, "max": 64, "scale": "Log"},
-            "max_wait_ms": {"min": 10, "max": 500},
-        },
+            "max_wait_ms": {"min": 10, "max": 500}
+        }
     }
     solver = ArqonSolver(json.dumps(config))
-    while True:
+    for _ in range(windows):
         candidate = solver.ask_one()
         if candidate is None:
             break
         serving_engine.set_batch_config(
             batch_size=int(candidate["batch_size"]),
-            max_wait_ms=candidate["max_wait_ms"],
+            max_wait_ms=candidate["max_wait_ms"]
         )
         metrics = serving_engine.collect_metrics(duration_s=60)
-        if metrics.p99_latency_ms > serving_engine.sla_ms:
-            reward = -1000                        # penalty for breaking the SLA
+        # The reward: larger is better, and a window that broke the SLA is worth nothing at all.
+        if metrics.p99_latency_ms > sla_ms:
+            reward = -1000
         else:
-            reward = -metrics.cost_per_token      # larger is better: minus the cost
-        solver.seed(json.dumps([{"params": candidate, "value": reward, "cost": 60.0}]))
-        yield candidate, metrics.p99_latency_ms, metrics.cost_per_token
+            reward = -metrics.cost_per_token
+        solver.seed(json.dumps([{
+            "params": candidate,
+            "value": reward,
+            "cost": 60.0
+        }]))
+    return solver
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--windows", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=42)
-    arguments = parser.parse_args()
-    engine = ServingEngine()
-    seen = []
-    for number, (candidate, p99_ms, cost) in enumerate(run(arguments.windows, arguments.seed), 1):
-        seen.append((engine.violation(candidate["batch_size"], candidate["max_wait_ms"]), cost))
-        if number % 30 == 0 or number == arguments.windows:
-            print(f"window {number:4}: batch_size {int(candidate['batch_size']):3}, "
-                  f"max_wait_ms {candidate['max_wait_ms']:6.1f}, p99 {p99_ms:6.1f} ms "
-                  f"(SLA {engine.sla_ms:.0f}), cost {cost:.3f}")
-    last = seen[-max(1, len(seen) // 5):]
-    print(f"last fifth: P(SLA broken) {statistics.mean(v for v, _ in last):.3f}, cost "
-          f"{statistics.median(c for _, c in last) / engine.cheapest.cost_per_token:.3f} of the "
-          f"cheapest safe setting (batch_size {engine.cheapest.batch_size}, max_wait_ms "
-          f"{engine.cheapest.max_wait_ms:.0f})")
+def main(arguments: list[str]) -> int:
+    windows = int(arguments[0]) if arguments else 300
+    seed = int(arguments[1]) if len(arguments) > 1 else 42
+    engine = ServingEngine(Surface(), seed)
+    solver = tune(engine, engine.surface.sla_ms, windows, seed)
+    cost, batch, wait = engine.surface.cheapest()
+    violation, ratio = engine.last_fifth()
+    best = solver.best()
+    print(f"{100 * engine.surface.infeasible_share():.0f} % of the box breaks the SLA of "
+          f"{engine.surface.sla_ms:.0f} ms")
+    print(f"cheapest allowed setting: batch_size {batch}, max_wait_ms {wait:.0f}, cost {cost:.4f}")
+    print(f"last fifth of {windows} windows: P(violation) {100 * violation:.1f} %, "
+          f"cost {100 * (ratio - 1):+.1f} % of the cheapest")
+    if best is not None:
+        print(f"recommended: batch_size {int(best.params['batch_size'])}, "
+              f"max_wait_ms {best.params['max_wait_ms']:.0f}, "
+              f"P(allowed) {best.prediction.feasible_probability:.3f}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

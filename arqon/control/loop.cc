@@ -346,8 +346,7 @@ Status Loop::begin(const serving::Observation& now) {
 void Loop::open_experiment(Move move, const stats::Counts& before,
                            const serving::Observation& now) {
   ++experiments_;
-  experiment_.emplace();
-  Experiment& e = *experiment_;
+  Experiment& e = experiment_.emplace(Experiment{});
   e.decision = decisions_;
   e.from = in_force();
   e.move = std::move(move);

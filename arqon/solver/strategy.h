@@ -39,8 +39,9 @@ concept StrategyLike = std::copyable<S> && requires(S s, const S cs, const View&
 // Value-semantic holder of any strategy.
 class Strategy {
  public:
-  template <StrategyLike S>
-    requires(!std::same_as<std::remove_cvref_t<S>, Strategy>)
+  // Its own type is ruled out first: asking whether a Strategy is StrategyLike would ask itself.
+  template <typename S>
+    requires(!std::same_as<std::remove_cvref_t<S>, Strategy> && StrategyLike<S>)
   explicit Strategy(S strategy) : self_(std::make_unique<Model<S>>(std::move(strategy))) {}
   Strategy(const Strategy& other) : self_(other.self_->clone()) {}
   Strategy& operator=(const Strategy& other) {

@@ -25,7 +25,7 @@ constexpr std::size_t kFlatWeights = 25;   // the newest points count in full
 constexpr std::uint64_t kGrainEvery = 3;
 constexpr std::uint64_t kGrainOrderMax = 300;
 constexpr double kRepeatPenalty = 20;      // in log density: a repeat only when all else is told
-// What is exploited: a normal score of P(allowed), 97.4 %; moves worth less than 0.1 % are left.
+// What is exploited: a normal score of P(allowed), 1.95 means 97.4 %.
 constexpr Wish kSafe{.score_min = 1.95, .patience = 0.001};
 // Where the border is sharpened: this many units of noise inside it (84 % allowed).
 constexpr double kProbeMargin = 1.0;
@@ -33,11 +33,11 @@ constexpr double kProbeMargin = 1.0;
 // quarter as many.
 constexpr double kGainUnit = 0.01;
 constexpr double kProbeThinning = 0.00012;
-// Share of turns that probes may spend on breaking a limit: kProbeRiskEarly / turn^2, but at least
-// kProbeRiskMin.
+// Share of turns that probes may spend on breaking a limit: kProbeRiskEarly / turn^2, at least
+// this.
 constexpr double kProbeRiskMin = 0.01;
 constexpr double kProbeRiskEarly = 600;
-constexpr std::size_t kSettling = 48;  // turns that mostly look round
+constexpr std::size_t kSettling = 48;
 
 // Weights of TPE: the oldest fade so that early random points do not hold the density up.
 std::vector<double> fading_weights(std::size_t n) {
@@ -238,10 +238,9 @@ Config TpeStrategy::decide(const View& view, std::span<const Config> also_pendin
   }
   const std::vector<Labelled> data = label(observations_);
   const std::size_t turn = n + waiting - startup(view.config);
-  const std::optional<Ground> ground =
-      turn < kSettling && turn % 4 == 0
-          ? std::nullopt
-          : survey(encoding_, space, grains_.grains(), data);
+  const std::optional<Ground> ground = turn < kSettling && turn % 4 == 0
+                                           ? std::nullopt
+                                           : survey(encoding_, space, grains_.grains(), data);
   if (ground && has_limits(data)) return ground->config_at(near_border(*ground, turn, rng));
   if (ground && turn % 2 == 1) {
     Config config = ground->config_at(ground->search().cheapest({}, rng));
