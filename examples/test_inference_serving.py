@@ -25,6 +25,7 @@ def test_the_surface_is_as_hard_as_it_says():
         assert 0.29 <= surface.infeasible_share() <= 0.71
         _, batch, wait = surface.cheapest()
         assert 0.02 < surface.violation(batch, wait) <= 0.05, "next to the cliff"
+        assert 0.8 <= surface.elasticity() <= 1.25
 
 
 def test_it_ends_safe_and_cheap_in_18_of_20_seeds():
