@@ -59,16 +59,6 @@ Space narrowed(const serving::Capabilities& caps, const guard::Guardrails& guard
   return Space(std::move(knobs));
 }
 
-// Requests of all classes whose fate became known between two observations.
-stats::Counts decided(const serving::Observation& from, const serving::Observation& to) {
-  stats::Counts counts;
-  for (std::size_t c = 0; c < to.classes.size(); ++c) {
-    const std::uint64_t bad = to.classes[c].bad - from.classes[c].bad;
-    counts += stats::Counts{to.classes[c].good - from.classes[c].good + bad, bad};
-  }
-  return counts;
-}
-
 // "pool.knob" of one replica is "pool/N.knob".
 std::string address(const std::string& name, serving::Scope scope) {
   const std::size_t dot = name.find('.');

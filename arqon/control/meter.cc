@@ -24,15 +24,16 @@ ClassWindow difference(const serving::ClassCounters& from, const serving::ClassC
   return w;
 }
 
-std::uint64_t decided(const serving::Observation& from, const serving::Observation& to) {
-  std::uint64_t n = 0;
-  for (std::size_t c = 0; c < to.classes.size(); ++c) {
-    n += to.classes[c].good + to.classes[c].bad - from.classes[c].good - from.classes[c].bad;
-  }
-  return n;
-}
-
 }  // namespace
+
+stats::Counts decided(const serving::Observation& from, const serving::Observation& to) {
+  stats::Counts counts;
+  for (std::size_t c = 0; c < to.classes.size(); ++c) {
+    const std::uint64_t bad = to.classes[c].bad - from.classes[c].bad;
+    counts += stats::Counts{to.classes[c].good - from.classes[c].good + bad, bad};
+  }
+  return counts;
+}
 
 WindowRecord difference(const serving::Observation& from, const serving::Observation& to) {
   ARQON_ASSERT(from.epoch == to.epoch && from.classes.size() == to.classes.size());
@@ -61,7 +62,7 @@ std::optional<WindowRecord> Meter::take(const serving::Observation& now, const s
   // A window that saw more than one state is named after the one that judges least.
   if (state_.empty() || state == "settling") state_ = state;
   const double seconds = to_seconds(now.at - start_.at);
-  const bool full = seconds >= spec_.seconds_min && decided(start_, now) >= spec_.requests_min;
+  const bool full = seconds >= spec_.seconds_min && decided(start_, now).n >= spec_.requests_min;
   if (!full && seconds < spec_.seconds_max) return std::nullopt;
   return finish(now, state_);
 }

@@ -9,8 +9,12 @@
 #include "arqon/control/run_record.h"
 #include "arqon/control/spec.h"
 #include "arqon/serving/engine.h"
+#include "arqon/stats/sequential.h"
 
 namespace arqon::control {
+
+// Requests of all classes whose fate became known between two observations of the same epoch.
+stats::Counts decided(const serving::Observation& from, const serving::Observation& to);
 
 // What happened between two observations of the same epoch.
 WindowRecord difference(const serving::Observation& from, const serving::Observation& to);
