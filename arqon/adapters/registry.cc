@@ -1,0 +1,19 @@
+#include <algorithm>
+
+#include "arqon/adapters/adapter.h"
+
+namespace arqon::adapters {
+
+const std::vector<Adapter>& registry() {
+  static const std::vector<Adapter> adapters{};
+  return adapters;
+}
+
+const Adapter* find(std::string_view name) {
+  const std::vector<Adapter>& all = registry();
+  const auto it = std::find_if(all.begin(), all.end(),
+                               [&](const Adapter& adapter) { return adapter.name == name; });
+  return it == all.end() ? nullptr : &*it;
+}
+
+}  // namespace arqon::adapters
