@@ -10,6 +10,7 @@
 
 #include "arqon/control/run_record.h"
 #include "arqon/control/spec.h"
+#include "arqon/control/supervisor.h"
 #include "arqon/guard/guardrails.h"
 #include "arqon/serving/outcome.h"
 #include "arqon/space/space.h"
@@ -30,6 +31,8 @@ struct LoopOptions {
   std::optional<std::uint64_t> budget;      // experiments allowed; absent = no end
   const std::atomic<bool>* stop = nullptr;  // set from anywhere: ends the run after this tick
   std::function<bool()> frozen;             // asked before every write; true stops all but reverts
+  Supervisor* supervisor = nullptr;         // the person in charge; outlives the loop
+  Duration lease = std::chrono::seconds(10);  // unproven values lapse this long after the last tick
   std::function<void(const WindowRecord&)> on_window;  // progress; called from the loop's thread
 };
 
