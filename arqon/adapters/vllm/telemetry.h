@@ -1,0 +1,81 @@
+// What became of the requests of one vLLM: exact records of the ring where the plugin writes it,
+// histograms of /metrics where it does not.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "arqon/adapters/vllm/metrics.h"
+#include "arqon/adapters/vllm/ring.h"
+#include "arqon/adapters/vllm/target.h"
+#include "arqon/net/http.h"
+#include "arqon/serving/engine.h"
+#include "arqon/serving/request_outcome.h"
+
+namespace arqon::adapters::vllm {
+
+// How requests reach an engine; tests put a recorded engine here.
+using Http = std::function<Result<net::Response>(const net::Request&)>;
+
+// GET of `url`; kUnavailable for any status but 200.
+Result<std::string> get_text(const Http& http, const std::string& url, Duration timeout);
+
+// A record as the rules for outcomes see it.
+serving::RequestOutcome outcome_of(const Record& record);
+
+// Whose requests are counted and how.
+struct Classes {
+  std::vector<serving::Slo> slos;
+  Target target;
+};
+
+// One thread.
+class Telemetry {
+ public:
+  Telemetry(Http http, std::string url, const Classes& classes);
+
+  // From now on outcomes come from this ring.
+  Status open_ring(const std::filesystem::path& path);
+  // Takes up what is new; /metrics at most every kScrapeEvery.
+  void read(TimePoint now);
+  // Counters begin again: the engine restarted.
+  void begin_anew();
+
+  // The last reading was whole and made sense.
+  bool fresh() const { return trouble_.empty(); }
+  const std::string& trouble() const { return trouble_; }
+  const std::optional<Metrics>& metrics() const { return metrics_; }
+  const std::vector<serving::ClassCounters>& counters() const { return counters_; }
+  bool exact() const { return ring_.has_value(); }
+  // Rises whenever the API process is seen to have begun again.
+  std::uint64_t api_starts() const { return api_starts_; }
+  std::uint64_t lost() const { return lost_; }
+  // Records seen.
+  std::uint64_t records() const { return records_; }
+
+ private:
+  void read_ring();
+  void read_metrics_text(TimePoint now);
+  void take(const Record& record);
+  void take_metrics(const Metrics& now);
+  void count_rejected(double more);
+  void count_histograms(const Metrics& now);
+
+  Http http_;
+  std::string url_;
+  Classes classes_;
+  std::filesystem::path ring_path_;
+  std::optional<Ring> ring_;
+  std::optional<Metrics> metrics_;
+  std::optional<TimePoint> scraped_at_;
+  std::string trouble_, ring_trouble_, metrics_trouble_;
+  std::vector<serving::ClassCounters> counters_;
+  double rejected_left_ = 0;
+  std::uint64_t api_starts_ = 0, lost_ = 0, records_ = 0;
+};
+
+}  // namespace arqon::adapters::vllm
