@@ -127,7 +127,8 @@ Parameter full_parameter(const Offer& offer) {
 }
 
 // What is wrong with the wanted knob; empty when nothing is.
-std::string mistake(const Parameter& p, const Offer* offer, const std::vector<Offer>& offers) {
+std::string mistake(const Parameter& p, const Offer* offer, const std::vector<Offer>& offers,
+                    InForce in_force) {
   if (offer == nullptr) {
     std::vector<std::string> known;
     for (const KnobKind& kind : knob_kinds()) known.emplace_back(kind.name);
@@ -147,7 +148,7 @@ std::string mistake(const Parameter& p, const Offer* offer, const std::vector<Of
   }
   const Space domain({p});
   const Config value{offer->value};
-  if (!domain.contains(value)) {
+  if (in_force == InForce::kInDomain && !domain.contains(value)) {
     return fmt::format("the value in force, {}, is outside [{}, {}] in steps of {}: widen it so "
                        "that there is a way back",
                        offer->value, p.min, p.max, p.grid_step());
@@ -209,7 +210,7 @@ std::vector<Offer> offers(const EngineFacts& facts) {
 }
 
 Result<std::vector<Knob>> resolve_knobs(const std::vector<Parameter>& wanted,
-                                        const std::vector<Offer>& offers) {
+                                        const std::vector<Offer>& offers, InForce in_force) {
   std::vector<Parameter> parameters = wanted;
   for (const Offer& offer : offers) {
     if (wanted.empty() && offer.available && offer.kind->slot) {
@@ -223,13 +224,15 @@ Result<std::vector<Knob>> resolve_knobs(const std::vector<Parameter>& wanted,
     const std::string pool = p.name.substr(0, dot);
     const std::string name = dot == std::string::npos ? "" : p.name.substr(dot + 1);
     const Offer* offer = find_offer(offers, name);
-    std::string wrong = mistake(p, offer, offers);
+    std::string wrong = mistake(p, offer, offers, in_force);
     if (pool.find('/') != std::string::npos) wrong = "address the pool, not one replica";
     if (!wrong.empty()) {
       errors += fmt::format("{}knobs.{}: {}", errors.empty() ? "" : "\n", p.name, wrong);
       continue;
     }
-    p.change_class = offer->kind->slot ? ChangeClass::kLive : ChangeClass::kRestart;
+    if (p.change_class != ChangeClass::kForbidden) {
+      p.change_class = offer->kind->slot ? ChangeClass::kLive : ChangeClass::kRestart;
+    }
     knobs.push_back({std::move(p), offer->kind, offer->max, offer->value});
   }
   if (!errors.empty()) return fail(ErrorCode::kInvalidConfig, errors);

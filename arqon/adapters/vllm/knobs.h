@@ -55,8 +55,10 @@ struct Knob {
 // kInvalidConfig with every mistake: a knob the engine lacks, bounds beyond what it allows, a value
 // in force that the document's domain leaves out. `wanted` empty: every available live knob, pool
 // "main".
+enum class InForce { kInDomain, kAnything };
 Result<std::vector<Knob>> resolve_knobs(const std::vector<Parameter>& wanted,
-                                        const std::vector<Offer>& offers);
+                                        const std::vector<Offer>& offers,
+                                        InForce in_force = InForce::kInDomain);
 
 // The rules between knobs that no single domain shows. kInvalidConfig that names the values.
 // `rank`: the present report, for what is not tuned.

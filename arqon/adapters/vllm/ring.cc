@@ -39,7 +39,7 @@ bool sensible(const Record& r) {
 
 }  // namespace
 
-Result<Ring> Ring::open(const std::filesystem::path& path) {
+Result<Ring> Ring::open(const std::filesystem::path& path, From from) {
   auto file = os::MappedFile::open_or_create(path, kWords * sizeof(std::int64_t));
   if (!file) return tl::unexpected(file.error());
   Ring ring(std::move(*file));
@@ -53,10 +53,12 @@ Result<Ring> Ring::open(const std::filesystem::path& path) {
                 fmt::format("{} is no ring of layout {}: stop what uses it and delete it",
                             path.string(), kLayout));
   }
-  ring.next_ = ring.written();
+  ring.next_ = from == From::kNext ? ring.written() : 0;
   ring.writer_start_ns_ = load(words, kStartWord);
   return ring;
 }
+
+bool Ring::has_writer() const { return load(words(), kStartWord) != 0; }
 
 std::span<std::int64_t> Ring::words() const {
   void* bytes = file_.bytes().data();
@@ -86,12 +88,11 @@ Ring::Batch Ring::read() {
   const std::int64_t start = load(words(), kStartWord);
   const std::uint64_t written = this->written();
   if (start != writer_start_ns_) {
-    // The first writer we meet is no restart of anything.
+    // The first writer we meet is no restart of anything. A later one goes on with its numbers.
     batch.restarted = writer_start_ns_ != 0;
     writer_start_ns_ = start;
-    next_ = 0;
   }
-  // A count that falls under one writer is a broken header: go on from where it says.
+  // A count that falls is a broken header: go on from where it says.
   if (written < next_) next_ = written;
   if (written - next_ > kCapacity) {
     batch.lost = written - next_ - kCapacity;

@@ -33,16 +33,18 @@ class Ring {
     bool restarted = false;     // another writer began anew since the last read
   };
 
-  // Maps the ring, and makes it when it is not there; begins with the next record. kConflict when
-  // the file is something else.
-  static Result<Ring> open(const std::filesystem::path& path);
+  enum class From { kNext, kStart };
+  // Maps the ring, and makes it when it is not there. Begins with the next record, or with the
+  // first one of a ring made anew. kConflict when the file is something else.
+  static Result<Ring> open(const std::filesystem::path& path, From from = From::kNext);
 
   bool still_there() const { return file_.still_there(); }
   Batch read();
-  // Records since the writer began; nothing when nobody writes.
-  std::uint64_t written() const;
+  // Somebody has written here, or will.
+  bool has_writer() const;
 
  private:
+  std::uint64_t written() const;
   explicit Ring(os::MappedFile file) : file_(std::move(file)) {}
   std::span<std::int64_t> words() const;
   // The record `index`; nothing when it is not whole or makes no sense.

@@ -199,6 +199,10 @@ Steering::Ack Steering::ack() const {
     const Report& r = reports_[i];
     if ((i == 0 || counts(r)) && r.epoch != command_.epoch) return Ack::kNotYet;
   }
+  // The admission limits are the API process's.
+  const bool for_api = command_.has(kMaxQueuedRequests) || command_.has(kMaxQueuedTokens);
+  const auto api = this->api();
+  if (for_api && api && api->epoch != command_.epoch) return Ack::kNotYet;
   return Ack::kYes;
 }
 

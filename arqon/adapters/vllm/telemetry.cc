@@ -8,9 +8,7 @@
 namespace arqon::adapters::vllm {
 namespace {
 
-// A scrape costs the API process some ms, and nothing in it is needed more often.
-constexpr Duration kScrapeEvery = std::chrono::milliseconds(450);
-constexpr Duration kScrapeTimeout = std::chrono::milliseconds(1500);
+constexpr Duration kScrapeTimeout = std::chrono::seconds(1);
 
 double ms(std::int64_t us) { return us < 0 ? -1 : static_cast<double>(us) * 1e-3; }
 
@@ -69,22 +67,27 @@ void Telemetry::begin_anew() {
   rejected_left_ = 0;
 }
 
-void Telemetry::read(TimePoint now) {
-  if (ring_) read_ring();
-  read_metrics_text(now);
-  trouble_ = !ring_trouble_.empty() ? ring_trouble_ : metrics_trouble_;
+void Telemetry::read_unless_newer(const Clock& clock, Duration age) {
+  if (read_at_ && clock.now() - *read_at_ < age) return;
+  read();
+  read_at_ = clock.now();
+}
+
+void Telemetry::read() {
+  trouble_ = read_metrics_text();
+  if (trouble_.empty() && ring_) trouble_ = reopen_ring();
+  if (trouble_.empty() && ring_) read_ring();
+}
+
+std::string Telemetry::reopen_ring() {
+  if (ring_->still_there()) return "";
+  auto again = Ring::open(ring_path_, Ring::From::kStart);
+  if (!again) return again.error().message;
+  *ring_ = std::move(*again);
+  return "";
 }
 
 void Telemetry::read_ring() {
-  ring_trouble_.clear();
-  if (!ring_->still_there()) {
-    auto again = Ring::open(ring_path_);
-    if (!again) {
-      ring_trouble_ = again.error().message;
-      return;
-    }
-    *ring_ = std::move(*again);
-  }
   const Ring::Batch batch = ring_->read();
   if (batch.restarted) ++api_starts_;
   lost_ += batch.lost;
@@ -97,18 +100,14 @@ void Telemetry::take(const Record& record) {
   serving::count(outcome_of(record), classes_.slos[c], counters_[c]);
 }
 
-void Telemetry::read_metrics_text(TimePoint now) {
-  if (scraped_at_ && now - *scraped_at_ < kScrapeEvery) return;
-  scraped_at_ = now;
-  metrics_trouble_.clear();
-  auto text = get_text(http_, url_ + "/metrics", kScrapeTimeout);
-  auto read = text ? read_metrics(*text) : Result<Metrics>(tl::unexpected(text.error()));
-  if (!read) {
-    metrics_trouble_ = read.error().message;
-    return;
-  }
+std::string Telemetry::read_metrics_text() {
+  const auto text = get_text(http_, url_ + "/metrics", kScrapeTimeout);
+  if (!text) return text.error().message;
+  auto read = read_metrics(*text);
+  if (!read) return read.error().message;
   take_metrics(*read);
   metrics_ = std::move(*read);
+  return "";
 }
 
 void Telemetry::take_metrics(const Metrics& now) {

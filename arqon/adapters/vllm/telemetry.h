@@ -40,12 +40,15 @@ class Telemetry {
 
   // From now on outcomes come from this ring.
   Status open_ring(const std::filesystem::path& path);
-  // Takes up what is new; /metrics at most every kScrapeEvery.
-  void read(TimePoint now);
+  // Takes up what is new since the last reading. A failed reading takes nothing up: it comes with
+  // the next good one.
+  void read();
+  // As read(), but leaves a reading that ended less than this ago as it is.
+  void read_unless_newer(const Clock& clock, Duration age);
   // Counters begin again: the engine restarted.
   void begin_anew();
 
-  // The last reading was whole and made sense.
+  // The last reading was whole and made sense; false before the first.
   bool fresh() const { return trouble_.empty(); }
   const std::string& trouble() const { return trouble_; }
   const std::optional<Metrics>& metrics() const { return metrics_; }
@@ -59,7 +62,8 @@ class Telemetry {
 
  private:
   void read_ring();
-  void read_metrics_text(TimePoint now);
+  std::string read_metrics_text();
+  std::string reopen_ring();
   void take(const Record& record);
   void take_metrics(const Metrics& now);
   void count_rejected(double more);
@@ -71,8 +75,8 @@ class Telemetry {
   std::filesystem::path ring_path_;
   std::optional<Ring> ring_;
   std::optional<Metrics> metrics_;
-  std::optional<TimePoint> scraped_at_;
-  std::string trouble_, ring_trouble_, metrics_trouble_;
+  std::optional<TimePoint> read_at_;
+  std::string trouble_ = "not read yet";
   std::vector<serving::ClassCounters> counters_;
   double rejected_left_ = 0;
   std::uint64_t api_starts_ = 0, lost_ = 0, records_ = 0;
