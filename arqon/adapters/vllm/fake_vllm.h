@@ -151,6 +151,16 @@ class FakeVllm {
     report();
   }
 
+  // Its last requests are gone: it looks at nothing until the next one.
+  void become_idle() {
+    idle = true;
+    report();
+  }
+  void become_busy() {
+    idle = false;
+    tick();
+  }
+
   // Requests that came and went.
   void serve(int requests, std::int64_t prompt = 100, std::int64_t ttft_us = 20'000,
              std::int64_t end = 0) {
