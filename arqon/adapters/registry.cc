@@ -1,11 +1,15 @@
 #include <algorithm>
 
 #include "arqon/adapters/adapter.h"
+#include "arqon/adapters/sglang/sglang.h"
 
 namespace arqon::adapters {
 
 const std::vector<Adapter>& registry() {
-  static const std::vector<Adapter> adapters{};
+  static const std::vector<Adapter> adapters{
+      {"sglang", "SGLang 0.5: what /set_internal_state accepts (not run, only replayed)",
+       sglang::attach, sglang::probe},
+  };
   return adapters;
 }
 
