@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes vllm_page.bin and vllm_ring.bin beside itself: what docs/formats/vllm-page.md says, word by
-word, so that the C++ reader is tested against bytes of another hand. The ring is its first records
-only; the rest is zero."""
+"""Writes vllm_page.bin and vllm_ring.bin beside itself: what docs/formats/vllm-page.md says, word
+by word, so that the C++ reader is tested against bytes of another hand. The ring is its first
+records only; the rest is zero."""
 
 import struct
 from pathlib import Path
@@ -31,8 +31,9 @@ def block(seq: int, epoch: int, given: dict[int, int]) -> list[int]:
 
 def report(start: int, running: int) -> list[int]:
     effective = [16, 1024, 128, 8, 1, 2] + [0] * 10
-    words = [10, 7, 0x3F, *effective, 1, 4242, 99_000_000_000, running, 3, 1, 3000, 4096, 5, 77, 321,
-             start, fnv1a(b"0.32.0"), fnv1a(b"0.32.0\0/models/mid\0cpu"), 123_456, 9_876_543, 1, 2,
+    words = [10, 7, 0x3F, *effective, 1, 4242, 99_000_000_000, running, 3, 1, 3000, 4096, 5, 77,
+             321, start, fnv1a(b"0.32.0"), fnv1a(b"0.32.0\0/models/mid\0cpu"),
+             123_456, 9_876_543, 1, 2,
              32, 2048, 512, 4, 128, 555, 1, 16]
     return words + [0] * (48 - len(words))
 
@@ -51,7 +52,8 @@ def page() -> bytes:
 def ring() -> bytes:
     header = [RING_MAGIC, 1, 16384, 4, 321, 98_000_000_000, 0, 0]
     records = [
-        [1, 99_000_000_000, 100, 11, 64, 1000, 5000, 20_000, 100_000, 120_000, 15_000, 0, 99_500, 10],
+        [1, 99_000_000_000, 100, 11, 64, 1000, 5000, 20_000, 100_000, 120_000, 15_000, 0, 99_500,
+         10],
         [2, 99_100_000_000, 440, 1, 0, 900, 45_000, 46_000, 0, 46_500, -1, 1, 0, 0],
         [0, 99_200_000_000, 50, 5, 0, 1, 1, 1, 1, 1, 1, 0, 1, 1],  # half written
         [4, 99_300_000_000, 50, 0, 0, 300, -1, -1, -1, 70_000, -1, 2, 0, 0],

@@ -1,10 +1,9 @@
 // What the registry calls, and the real world behind it.
-#include "arqon/adapters/vllm/vllm.h"
-
 #include <memory>
 #include <utility>
 
 #include "arqon/adapters/vllm/engine.h"
+#include "arqon/adapters/vllm/vllm.h"
 #include "arqon/net/http.h"
 #include "arqon/os/process.h"
 

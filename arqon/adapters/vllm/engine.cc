@@ -61,7 +61,8 @@ double restart_value(const Replica& replica, std::string_view name) {
 
 Status same_engines(const std::vector<std::unique_ptr<Replica>>& replicas) {
   for (std::size_t i = 1; i < replicas.size(); ++i) {
-    const bool plugin = (replicas[i]->steering() != nullptr) == (replicas[0]->steering() != nullptr);
+    const bool plugin =
+        (replicas[i]->steering() != nullptr) == (replicas[0]->steering() != nullptr);
     if (plugin && replicas[i]->identity() == replicas[0]->identity()) continue;
     return fail(ErrorCode::kInvalidConfig,
                 fmt::format("target.replicas[{}] is {} with {}{}, but replicas[0] is {} with {}{}: "
@@ -77,11 +78,13 @@ Status same_engines(const std::vector<std::unique_ptr<Replica>>& replicas) {
 }  // namespace
 
 VllmEngine::VllmEngine(Target target, World world, Clock& clock)
-    : target_(std::move(target)), world_(std::move(world)), clock_(clock), space_({}),
+    : target_(std::move(target)),
+      world_(std::move(world)),
+      clock_(clock),
+      space_({}),
       since_(clock.now()) {}
 
-Result<std::unique_ptr<VllmEngine>> VllmEngine::attach(const AttachRequest& request,
-                                                       World world) {
+Result<std::unique_ptr<VllmEngine>> VllmEngine::attach(const AttachRequest& request, World world) {
   ARQON_ASSERT(!request.classes.empty());
   auto target = read_target(request.target, request.classes);
   if (!target) return tl::unexpected(target.error());
@@ -90,7 +93,7 @@ Result<std::unique_ptr<VllmEngine>> VllmEngine::attach(const AttachRequest& requ
   for (const ReplicaTarget& where : out->target_.replicas) {
     auto replica = Replica::attach({.target = where,
                                     .shared_memory = out->world_.shared_memory,
-                                    .stuck = out->target_.stuck,
+                                    .stuck = out->target_.scraped.options.stuck,
                                     .container = out->target_.container,
                                     .http = out->world_.http,
                                     .clock = &request.clock},
@@ -123,13 +126,12 @@ void VllmEngine::describe(const std::vector<serving::Slo>& classes) {
   capabilities_.settle.clear();
   for (const Knob& knob : knobs_) {
     const bool live = knob.kind->slot.has_value();
-    capabilities_.facts.push_back({.boot_capacity = knob.boot_capacity,
-                                   .readback = true,
-                                   .apply_cost = live ? Duration{} : kRestartCost,
-                                   .note = fmt::format("{}: {}", knob.kind->engine_name,
-                                                       knob.kind->note)});
-    capabilities_.settle.push_back(live ? settle_of(*first.telemetry().metrics())
-                                        : kRestartSettle);
+    capabilities_.facts.push_back(
+        {.boot_capacity = knob.boot_capacity,
+         .readback = true,
+         .apply_cost = live ? Duration{} : kRestartCost,
+         .note = fmt::format("{}: {}", knob.kind->engine_name, knob.kind->note)});
+    capabilities_.settle.push_back(live ? settle_of(*first.telemetry().metrics()) : kRestartSettle);
   }
   if (capabilities_.boot.empty()) asked_ = capabilities_.boot = config_of(first);
 }
@@ -183,9 +185,8 @@ Status VllmEngine::permits(const Config& setting, const std::vector<std::size_t>
       return fail(ErrorCode::kUnavailable, fmt::format("{} is down: {}", where, replica.why()));
     }
     if (health == Health::kUnqualified) {
-      return fail(ErrorCode::kRefused,
-                  fmt::format("{} is not the engine that was attached to: {}", where,
-                              replica.why()));
+      return fail(ErrorCode::kRefused, fmt::format("{} is not the engine that was attached to: {}",
+                                                   where, replica.why()));
     }
     if (replica.steering() == nullptr) continue;
     if (auto rules = check_rules(knobs_, setting, replica.steering()->rank()); !rules) return rules;
@@ -287,7 +288,7 @@ serving::Observation VllmEngine::observe(Scope scope) {
     if (out.effective.empty() || out.effective == asked_) out.effective = now;
   }
   out.at = clock_.now();
-  out.paid_dollars = to_seconds(out.at - since_) / 3600 * target_.dollars_per_hour *
+  out.paid_dollars = to_seconds(out.at - since_) / 3600 * target_.scraped.options.dollars_per_hour *
                      static_cast<double>(replicas.size());
   return out;
 }
@@ -329,8 +330,8 @@ Status VllmEngine::requalify() {
     const auto fits =
         resolve_knobs(capabilities_.knobs, offers(replica.facts()), InForce::kAnything);
     if (!fits) {
-      return fail(ErrorCode::kRefused, fmt::format("{}: {}", target_.replicas[i].url,
-                                                   fits.error().message));
+      return fail(ErrorCode::kRefused,
+                  fmt::format("{}: {}", target_.replicas[i].url, fits.error().message));
     }
     if (auto qualified = replica.requalify(); !qualified) return qualified;
     if (i == 0) knobs_ = *fits;

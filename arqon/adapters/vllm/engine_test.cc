@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "arqon/adapters/vllm/fake_vllm.h"
+#include "arqon/adapters/vllm/fake_vllm_test.h"
 
 namespace arqon::adapters::vllm {
 namespace {
@@ -113,7 +113,8 @@ TEST_F(VllmEngineTest, an_idle_engine_takes_it_at_its_next_step) {
   EXPECT_EQ(fake.effective[0], 4);
 }
 
-TEST_F(VllmEngineTest, a_write_that_waits_while_its_lease_runs_out_gives_way_to_what_was_confirmed) {
+TEST_F(VllmEngineTest,
+       a_write_that_waits_while_its_lease_runs_out_gives_way_to_what_was_confirmed) {
   const auto engine = attach();
   ASSERT_TRUE(engine->apply({16, 1024}));
   ASSERT_TRUE(engine->confirm());
@@ -183,8 +184,8 @@ TEST_F(VllmEngineTest, outcomes_come_from_the_ring_by_class) {
   classes = {{.name = "chat", .ttft_ms = 50}, {.name = "long", .ttft_ms = 500}};
   const auto engine = attach(kCapAndBudget, R"(, "classes": {"chat": {"prompt_tokens_max": 200}})");
   fake.serve(10, 100, 20'000);
-  fake.serve(3, 100, 60'000);   // chat, too late
-  fake.serve(4, 400, 60'000);   // long, in time
+  fake.serve(3, 100, 60'000);     // chat, too late
+  fake.serve(4, 400, 60'000);     // long, in time
   fake.serve(2, 400, 20'000, 3);  // ended with an error
   const auto seen = engine->observe();
   ASSERT_EQ(seen.classes.size(), 2U);
@@ -432,13 +433,17 @@ TEST_F(VllmEngineTest, two_replicas_take_settings_of_their_own) {
   world.http = [&](const net::Request& request) {
     return says(request.url, "http://two") ? other.answer(request) : fake.answer(request);
   };
-  std::filesystem::create_hard_link(other.page_path(), fake.shared() / other.page_path().filename());
-  std::filesystem::create_hard_link(other.ring_path(), fake.shared() / other.ring_path().filename());
+  std::filesystem::create_hard_link(other.page_path(),
+                                    fake.shared() / other.page_path().filename());
+  std::filesystem::create_hard_link(other.ring_path(),
+                                    fake.shared() / other.ring_path().filename());
   document = *wire::parse_json(R"({"engine": "vllm", "replicas": [
-      {"url": "http://one", "name": "t", "state": ")" + fake.state().string() + R"("},
-      {"url": "http://two", "name": "u", "state": ")" + other.state().string() + R"("}]})");
-  auto attached = VllmEngine::attach({document, kCapAndBudget, classes, fake.clock},
-                                     std::move(world));
+      {"url": "http://one", "name": "t", "state": ")" +
+                               fake.state().string() + R"("},
+      {"url": "http://two", "name": "u", "state": ")" +
+                               other.state().string() + R"("}]})");
+  auto attached =
+      VllmEngine::attach({document, kCapAndBudget, classes, fake.clock}, std::move(world));
   ASSERT_TRUE(attached) << attached.error().message;
   VllmEngine& engine = **attached;
   EXPECT_EQ(engine.capabilities().replicas, 2);

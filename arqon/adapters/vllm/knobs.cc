@@ -38,13 +38,17 @@ Bounds bounds_of(Slot slot, const Report& r) {
     case kKvHeadroomBlocks:
       return {0, static_cast<double>(r.blocks / kHeadroomShare),
               fmt::format("a fifth of its {} KV blocks", r.blocks)};
-    case kReserveFullPrompt: return {0, 1, "a switch"};
+    case kReserveFullPrompt:
+      return {0, 1, "a switch"};
     case kSpeculativeK:
       return {0, static_cast<double>(r.num_speculative_tokens),
               fmt::format("num_speculative_tokens {} of its start", r.num_speculative_tokens)};
-    case kMaxQueuedRequests: return {0, kQueuedRequestsMax, "a million requests"};
-    case kMaxQueuedTokens: return {0, kQueuedTokensMax, "a billion tokens"};
-    case kSlotsUsed: break;
+    case kMaxQueuedRequests:
+      return {0, kQueuedRequestsMax, "a million requests"};
+    case kMaxQueuedTokens:
+      return {0, kQueuedTokensMax, "a billion tokens"};
+    case kSlotsUsed:
+      break;
   }
   return {};
 }
@@ -95,8 +99,9 @@ Offer restart_offer(const KnobKind& kind, const EngineFacts& facts) {
   }
   out.available = facts.can_restart && out.value > 0;
   if (!facts.can_restart) {
-    out.why = "needs a new process: give target.restart, the command that starts this replica "
-              "again, and target.router, which takes it out of service meanwhile";
+    out.why =
+        "needs a new process: give target.restart, the command that starts this replica "
+        "again, and target.router, which takes it out of service meanwhile";
   } else if (!out.available) {
     out.why = "the engine does not say what it was started with";
   }
@@ -112,7 +117,8 @@ std::string names_of(const std::vector<Offer>& offers) {
 }
 
 const Offer* find_offer(const std::vector<Offer>& offers, std::string_view name) {
-  const auto it = std::ranges::find_if(offers, [&](const Offer& o) { return o.kind->name == name; });
+  const auto it =
+      std::ranges::find_if(offers, [&](const Offer& o) { return o.kind->name == name; });
   return it == offers.end() ? nullptr : &*it;
 }
 
@@ -143,15 +149,17 @@ std::string mistake(const Parameter& p, const Offer* offer, const std::vector<Of
   }
   if (p.slots() != 1 || p.type == ParamType::kCategorical) return "is one number";
   if (p.min < offer->min || p.max > offer->max) {
-    return fmt::format("[{}, {}] goes beyond [{}, {}], {}: narrow it, or start the engine with more",
-                       p.min, p.max, offer->min, offer->max, offer->capacity);
+    return fmt::format(
+        "[{}, {}] goes beyond [{}, {}], {}: narrow it, or start the engine with more", p.min, p.max,
+        offer->min, offer->max, offer->capacity);
   }
   const Space domain({p});
   const Config value{offer->value};
   if (in_force == InForce::kInDomain && !domain.contains(value)) {
-    return fmt::format("the value in force, {}, is outside [{}, {}] in steps of {}: widen it so "
-                       "that there is a way back",
-                       offer->value, p.min, p.max, p.grid_step());
+    return fmt::format(
+        "the value in force, {}, is outside [{}, {}] in steps of {}: widen it so "
+        "that there is a way back",
+        offer->value, p.min, p.max, p.grid_step());
   }
   return "";
 }

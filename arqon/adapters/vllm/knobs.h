@@ -1,4 +1,5 @@
-// The knobs of a vLLM: what its report offers, what a document asks for, and the rules between them.
+// The knobs of a vLLM: what its report offers, what a document asks for, and the rules between
+// them.
 #pragma once
 
 #include <array>
@@ -29,7 +30,7 @@ const KnobKind* find_kind(std::string_view name);
 struct Offer {
   const KnobKind* kind = nullptr;
   bool available = false;
-  std::string why;       // not available: why, and what would change that
+  std::string why;  // not available: why, and what would change that
   double min = 0, max = 0;
   double value = 0;      // in force
   std::string capacity;  // what bounds it: "max_num_seqs 32"
@@ -37,10 +38,10 @@ struct Offer {
 
 // What is known of one engine.
 struct EngineFacts {
-  std::optional<Report> rank;   // of rank 0; nothing without the plugin
+  std::optional<Report> rank;  // of rank 0; nothing without the plugin
   std::optional<Report> api;
   std::optional<Metrics> metrics;
-  std::string no_plugin;        // why there is no report, and what to do
+  std::string no_plugin;  // why there is no report, and what to do
   bool can_restart = false;
 };
 std::vector<Offer> offers(const EngineFacts& facts);

@@ -98,24 +98,31 @@ void read_cache_config(const wire::Exposition& text, Metrics& out) {
 
 }  // namespace
 
+Result<wire::Exposition> parse_metrics(std::string_view text) {
+  auto exposition = wire::parse_prometheus(text);
+  if (exposition) return std::move(*exposition);
+  return fail(ErrorCode::kUnavailable,
+              fmt::format("/metrics is not what Prometheus reads: {}", exposition.error().message));
+}
+
 Result<Metrics> read_metrics(std::string_view text) {
-  const auto exposition = wire::parse_prometheus(text);
-  if (!exposition) {
-    return fail(ErrorCode::kUnavailable, fmt::format("/metrics is not what Prometheus reads: {}",
-                                                     exposition.error().message));
-  }
-  Names names(*exposition);
+  const auto exposition = parse_metrics(text);
+  if (!exposition) return tl::unexpected(exposition.error());
+  return read_metrics(*exposition);
+}
+
+Result<Metrics> read_metrics(const wire::Exposition& exposition) {
+  Names names(exposition);
   Metrics out;
   out.running = names.required("requests running", {"vllm:num_requests_running"});
   out.waiting = names.required("requests waiting", {"vllm:num_requests_waiting"});
   const auto kv = {std::string_view("vllm:kv_cache_usage_perc"),
                    std::string_view("vllm:gpu_cache_usage_perc")};
   out.kv_use = names.required("KV use", kv);
-  const auto parts = static_cast<double>(ranks(*exposition, names.matched.back().name));
+  const auto parts = static_cast<double>(ranks(exposition, names.matched.back().name));
   if (parts > 1) out.kv_use /= parts;
   out.finished = names.required("requests finished", {"vllm:request_success_total"});
-  out.finished_badly =
-      exposition->sum("vllm:request_success_total", {{"finished_reason", "error"}});
+  out.finished_badly = exposition.sum("vllm:request_success_total", {{"finished_reason", "error"}});
   out.prompt_tokens = names.required("prompt tokens", {"vllm:prompt_tokens_total"});
   out.generation_tokens = names.required("generated tokens", {"vllm:generation_tokens_total"});
   out.preemptions = names.optional("preemptions", {"vllm:num_preemptions_total"});
@@ -126,7 +133,7 @@ Result<Metrics> read_metrics(std::string_view text) {
                                                     "vllm:time_per_output_token_seconds"});
   out.tpot_s = names.buckets("time per token", {"vllm:request_time_per_output_token_seconds"});
   out.e2e_s = names.buckets("whole answer", {"vllm:e2e_request_latency_seconds"});
-  read_cache_config(*exposition, out);
+  read_cache_config(exposition, out);
   if (out.kv_use > 1) names.complain(fmt::format("KV use is {}", out.kv_use));
   if (!names.error.empty()) {
     return fail(ErrorCode::kUnavailable, fmt::format("/metrics makes no sense: {}", names.error));

@@ -39,5 +39,7 @@ struct Metrics {
 // kUnavailable when the text is no whole exposition, or lacks what every vLLM exports, or holds a
 // number that cannot be; the message says which. `_created` series are ignored.
 Result<Metrics> read_metrics(std::string_view text);
+Result<Metrics> read_metrics(const wire::Exposition& exposition);
+Result<wire::Exposition> parse_metrics(std::string_view text);
 
 }  // namespace arqon::adapters::vllm

@@ -77,11 +77,24 @@ Report report_from(const Words& w) {
 
 bool sensible(const Report& r) {
   const auto count = [](std::int64_t n) { return n >= 0 && n < kCountMax; };
-  const std::array counts = {r.steps,        r.running,       r.waiting,     r.skipped_waiting,
-                             r.blocks_free,  r.blocks,        r.preemptions, r.tokens_last_step,
-                             r.errors,       r.torn,          r.max_num_seqs, r.max_model_len,
-                             r.max_num_batched_tokens,        r.num_speculative_tokens,
-                             r.block_size,   r.finished,      r.running_max, r.pid};
+  const std::array counts = {r.steps,
+                             r.running,
+                             r.waiting,
+                             r.skipped_waiting,
+                             r.blocks_free,
+                             r.blocks,
+                             r.preemptions,
+                             r.tokens_last_step,
+                             r.errors,
+                             r.torn,
+                             r.max_num_seqs,
+                             r.max_model_len,
+                             r.max_num_batched_tokens,
+                             r.num_speculative_tokens,
+                             r.block_size,
+                             r.finished,
+                             r.running_max,
+                             r.pid};
   return std::ranges::all_of(counts, count) && std::ranges::all_of(r.effective, count) &&
          r.blocks_free <= r.blocks && r.start_ns >= 0 && r.last_step_ns >= 0 && r.epoch >= 0 &&
          (r.speculation_table == 0 || r.speculation_table == 1);

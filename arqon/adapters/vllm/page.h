@@ -17,9 +17,9 @@
 namespace arqon::adapters::vllm {
 
 constexpr std::size_t kPageBytes = 4096;
-constexpr std::size_t kSlots = 16;      // values of a block
+constexpr std::size_t kSlots = 16;  // values of a block
 constexpr std::size_t kReports = 8;
-constexpr std::size_t kApiReport = 7;   // data-parallel ranks come before it
+constexpr std::size_t kApiReport = 7;  // data-parallel ranks come before it
 
 // Index of a value in a block and in a report.
 enum Slot : std::size_t {

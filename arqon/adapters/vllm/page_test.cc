@@ -8,7 +8,7 @@
 #include <string>
 #include <thread>
 
-#include "arqon/adapters/vllm/fake_vllm.h"
+#include "arqon/adapters/vllm/fake_vllm_test.h"
 #include "arqon/adapters/vllm/ring.h"
 
 namespace arqon::adapters::vllm {
@@ -64,18 +64,20 @@ TEST_F(VllmPage, a_report_written_by_python_is_read_word_by_word) {
   EXPECT_EQ(r->effective[kSpeculativeK], 2);
   EXPECT_TRUE(r->has(kClamped));
   EXPECT_FALSE(r->has(kLapsed));
-  const std::array<std::int64_t, 12> figures = {
-      r->steps,  r->last_step_ns, r->running,     r->waiting,          r->skipped_waiting,
-      r->blocks_free, r->blocks,  r->preemptions, r->tokens_last_step, r->pid,
-      r->start_ns, r->running_max};
+  const std::array<std::int64_t, 12> figures = {r->steps,   r->last_step_ns,    r->running,
+                                                r->waiting, r->skipped_waiting, r->blocks_free,
+                                                r->blocks,  r->preemptions,     r->tokens_last_step,
+                                                r->pid,     r->start_ns,        r->running_max};
   EXPECT_EQ(figures, (std::array<std::int64_t, 12>{4242, 99'000'000'000, 12, 3, 1, 3000, 4096, 5,
                                                    77, 321, 98'000'000'000, 16}));
   EXPECT_EQ(r->version_hash, fnv1a("0.32.0"));
   EXPECT_EQ(r->identity_hash, fnv1a(std::string_view("0.32.0\0/models/mid\0cpu", 22)));
-  const std::array<std::int64_t, 11> flags = {
-      r->page_ns,       r->schedule_ns,        r->errors,   r->torn, r->max_num_seqs,
-      r->max_num_batched_tokens, r->max_model_len, r->num_speculative_tokens, r->block_size,
-      r->finished,      r->speculation_table};
+  const std::array<std::int64_t, 11> flags = {r->page_ns,          r->schedule_ns,
+                                              r->errors,           r->torn,
+                                              r->max_num_seqs,     r->max_num_batched_tokens,
+                                              r->max_model_len,    r->num_speculative_tokens,
+                                              r->block_size,       r->finished,
+                                              r->speculation_table};
   EXPECT_EQ(flags, (std::array<std::int64_t, 11>{123'456, 9'876'543, 1, 2, 32, 2048, 512, 4, 128,
                                                  555, 1}));
 }
@@ -127,8 +129,8 @@ TEST_F(VllmPage, a_block_whose_writer_died_is_written_over) {
 
 TEST_F(VllmPage, every_senseless_word_of_a_report_is_noticed) {
   // Counts that cannot be below zero.
-  for (const std::size_t word : {1U, 3U, 20U, 22U, 23U, 24U, 25U, 26U, 27U, 28U, 29U, 30U, 35U,
-                                 37U, 38U, 39U, 40U, 41U, 42U, 43U, 44U}) {
+  for (const std::size_t word : {1U,  3U,  20U, 22U, 23U, 24U, 25U, 26U, 27U, 28U, 29U,
+                                 30U, 35U, 37U, 38U, 39U, 40U, 41U, 42U, 43U, 44U}) {
     std::string bytes = golden("vllm_page.bin");
     bytes[(128 + word) * 8 + 7] = '\x80';
     write(path, bytes, 4096);

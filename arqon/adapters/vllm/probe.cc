@@ -11,9 +11,9 @@
 namespace arqon::adapters::vllm {
 namespace {
 
-std::string number(double value) {
-  return value < 0 ? "" : fmt::format("{:.10g}", value);
-}
+constexpr Duration kTimeout = std::chrono::seconds(2);
+
+std::string number(double value) { return value < 0 ? "" : fmt::format("{:.10g}", value); }
 
 KnobReport report_of(const Offer& offer) {
   KnobReport out;
@@ -22,8 +22,8 @@ KnobReport report_of(const Offer& offer) {
   out.value = offer.available || offer.value > 0 ? number(offer.value) : "";
   if (offer.available) {
     out.access = offer.kind->slot ? "live" : "restart";
-    out.why = fmt::format("{} .. {} ({}); {}", offer.min, offer.max, offer.capacity,
-                          offer.kind->note);
+    out.why =
+        fmt::format("{} .. {} ({}); {}", offer.min, offer.max, offer.capacity, offer.kind->note);
   } else {
     out.access = offer.kind->slot ? "absent" : "restart";
     out.why = offer.why;
@@ -42,8 +42,8 @@ void add_notes(const Replica& replica, Probe& probe) {
     if (name.name.empty()) {
       probe.notes.push_back(fmt::format("/metrics has no {}", name.need));
     } else if (name.former) {
-      probe.notes.push_back(fmt::format("{} is read from its former name {}", name.need,
-                                        name.name));
+      probe.notes.push_back(
+          fmt::format("{} is read from its former name {}", name.need, name.name));
     }
   }
   probe.notes.push_back(fmt::format("{} running, {} waiting, {:.0f} % of the KV cache in use",
@@ -76,9 +76,10 @@ Result<Probe> probe(std::string_view url, Clock& clock) {
   if (hash != std::string_view::npos) target.name = url.substr(hash + 1);
   World world = real_world();
   const Classes anything{{serving::Slo{.name = "all"}},
-                         Target{.replicas = {target}, .prompt_tokens_max = {Target::kAnyPrompt}}};
-  auto replica = Replica::attach(
-      {.target = target, .http = world.http, .clock = &clock}, anything);
+                         Target{.replicas = {target},
+                                .prompt_tokens_max = {Target::kAnyPrompt},
+                                .scraped = {.timeout = kTimeout}}};
+  auto replica = Replica::attach({.target = target, .http = world.http, .clock = &clock}, anything);
   Probe out;
   if (!replica) {
     out.notes.push_back(replica.error().message);

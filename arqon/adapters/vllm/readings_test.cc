@@ -16,7 +16,7 @@ namespace arqon::adapters::vllm {
 namespace {
 
 std::string recorded() {
-  std::ifstream in(std::string(ARQON_SOURCE_DIR) + "/tests/corpora/prometheus/vllm_0.32.0.txt");
+  std::ifstream in(std::string(ARQON_SOURCE_DIR) + "/tests/golden/vllm_metrics_0.32.0.txt");
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
@@ -68,8 +68,9 @@ TEST(VllmMetrics, former_names_are_found_and_said) {
 
 TEST(VllmMetrics, ranks_are_added_up_and_shares_averaged) {
   std::string two = recorded();
-  two += "vllm:num_requests_running{engine=\"1\",model_name=\"m\"} 5.0\n"
-         "vllm:kv_cache_usage_perc{engine=\"1\",model_name=\"m\"} 0.5\n";
+  two +=
+      "vllm:num_requests_running{engine=\"1\",model_name=\"m\"} 5.0\n"
+      "vllm:kv_cache_usage_perc{engine=\"1\",model_name=\"m\"} 0.5\n";
   const auto m = read_metrics(two);
   ASSERT_TRUE(m) << m.error().message;
   EXPECT_EQ(m->running, 5);
@@ -79,7 +80,10 @@ TEST(VllmMetrics, ranks_are_added_up_and_shares_averaged) {
 TEST(VllmMetrics, what_makes_no_sense_is_refused_whole) {
   const std::string good = recorded();
   const std::vector<std::string> bad = {
-      "", "hello\n", "<html>502</html>\n", good.substr(0, good.size() / 2),
+      "",
+      "hello\n",
+      "<html>502</html>\n",
+      good.substr(0, good.size() / 2),
       good.substr(0, good.find("vllm:prompt_tokens_total")),
       replaced(good, "vllm:num_requests_running{engine=\"0\",model_name=\"m\"} 0.0",
                "vllm:num_requests_running{engine=\"0\",model_name=\"m\"} -1.0"),
@@ -110,7 +114,7 @@ TEST(VllmTarget, one_engine_and_class_rules) {
   ASSERT_TRUE(t) << t.error().message;
   ASSERT_EQ(t->replicas.size(), 1U);
   EXPECT_EQ(t->replicas[0].name, "a");
-  EXPECT_EQ(t->stuck, std::chrono::seconds(2));
+  EXPECT_EQ(t->scraped.options.stuck, std::chrono::seconds(2));
   EXPECT_EQ(class_of(*t, 200), 0U);
   EXPECT_EQ(class_of(*t, 201), 1U);
 }
@@ -147,7 +151,8 @@ TEST(VllmTarget, mistakes_are_told_with_their_place) {
       {R"({"urll": "http://h:1", "classes": {"chat": {"prompt_tokens_max": 9}}})", "urll"},
       {R"({"replicas": [], "classes": {"chat": {"prompt_tokens_max": 9}}})", "at least one"},
       {R"({"replicas": [{"url": "http://h:1"}, {"url": "http://h:2"}],
-           "classes": {"chat": {"prompt_tokens_max": 9}}})", "a page of its own"},
+           "classes": {"chat": {"prompt_tokens_max": 9}}})",
+       "a page of its own"},
   };
   for (const auto& [text, part] : wrong) {
     const auto t = target(text);
@@ -178,11 +183,11 @@ TEST(VllmKnobs, everything_live_is_offered_within_what_the_engine_was_started_wi
   ASSERT_TRUE(knobs) << knobs.error().message;
   std::vector<std::string> names;
   for (const Knob& k : *knobs) names.push_back(k.parameter.name);
-  EXPECT_EQ(names, (std::vector<std::string>{
-                       "main.batch_size", "main.prefill_token_budget",
-                       "main.long_prefill_threshold", "main.kv_headroom_blocks",
-                       "main.reserve_full_prompt", "main.speculative_decoding_k",
-                       "main.max_queued_requests", "main.max_queued_tokens"}));
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"main.batch_size", "main.prefill_token_budget",
+                                      "main.long_prefill_threshold", "main.kv_headroom_blocks",
+                                      "main.reserve_full_prompt", "main.speculative_decoding_k",
+                                      "main.max_queued_requests", "main.max_queued_tokens"}));
   EXPECT_EQ((*knobs)[0].parameter.max, 32);
   EXPECT_EQ((*knobs)[1].parameter.min, 64);  // (1 + K) x max_num_seqs
   EXPECT_EQ((*knobs)[3].parameter.max, 20);
@@ -245,8 +250,12 @@ TEST(VllmKnobs, rules_between_knobs_are_checked) {
 
 // --- Outcomes -----------------------------------------------------------------------------------
 TEST(VllmOutcome, times_become_ms_and_the_mean_per_token_leaves_the_first_out) {
-  const Record r{.prompt_tokens = 7, .output_tokens = 11, .ttft_us = 20'000, .decode_us = 100'000,
-                 .e2e_us = 120'000, .gap_us_max = 15'000};
+  const Record r{.prompt_tokens = 7,
+                 .output_tokens = 11,
+                 .ttft_us = 20'000,
+                 .decode_us = 100'000,
+                 .e2e_us = 120'000,
+                 .gap_us_max = 15'000};
   const auto out = outcome_of(r);
   EXPECT_EQ(out.ttft_ms, 20);
   EXPECT_EQ(out.tpot_ms, 10);
@@ -272,8 +281,13 @@ TEST(VllmOutcome, no_token_or_an_error_is_a_failure_whatever_else_is_said) {
 // --- Watch --------------------------------------------------------------------------------------
 Look look(double at_s, std::int64_t steps, double last_step_s) {
   Look out{.now = time_at(at_s)};
-  out.scheduler = Look::Scheduler{.steps = steps, .last_step = time_at(last_step_s), .running = 2,
-                                  .waiting = 0, .finished = 0, .cap = 4, .blocks_free = 0.9};
+  out.scheduler = Look::Scheduler{.steps = steps,
+                                  .last_step = time_at(last_step_s),
+                                  .running = 2,
+                                  .waiting = 0,
+                                  .finished = 0,
+                                  .cap = 4,
+                                  .blocks_free = 0.9};
   out.api = Look::Api{.running = 2, .tokens = static_cast<double>(steps)};
   return out;
 }

@@ -25,9 +25,10 @@ constexpr Duration kLeaseGiven = std::chrono::seconds(10);
 constexpr Duration kLeaseMost = std::chrono::minutes(59);
 
 std::string install_hint(const std::string& why, const std::string& name) {
-  return fmt::format("{}: install the plugin (pip install arqonhpo-vllm) and start the engine with "
-                     "ARQONHPO_VLLM_NAME={} and --scheduler-cls arqonhpo_vllm.Scheduler",
-                     why, name);
+  return fmt::format(
+      "{}: install the plugin (pip install arqonhpo-vllm) and start the engine with "
+      "ARQONHPO_VLLM_NAME={} and --scheduler-cls arqonhpo_vllm.Scheduler",
+      why, name);
 }
 
 std::string shared_name(const std::string& name, std::string_view suffix) {
@@ -83,6 +84,10 @@ Result<std::unique_ptr<Replica>> Replica::attach(ReplicaOptions options, const C
   out->served_ = std::move(*served);
   out->identity_ = {"vllm " + out->served_.version, out->served_.model, ""};
   out->find_plugin();
+  if (!out->telemetry_.exact()) {
+    const auto judged = out->telemetry_.use_histograms();
+    if (!judged) return tl::unexpected(judged.error().with_context(out->no_plugin_));
+  }
   out->look();
   if (!out->telemetry_.metrics()) {
     return fail(ErrorCode::kUnavailable,
@@ -101,9 +106,10 @@ void Replica::find_plugin() {
     return;
   }
   if (steering->identity().vllm != served_.version) {
-    no_plugin_ = install_hint(
-        fmt::format("the page of {} is of a vLLM {}, but {} is a vLLM {}", name,
-                    steering->identity().vllm, options_.target.url, served_.version), name);
+    no_plugin_ =
+        install_hint(fmt::format("the page of {} is of a vLLM {}, but {} is a vLLM {}", name,
+                                 steering->identity().vllm, options_.target.url, served_.version),
+                     name);
     return;
   }
   steering_.emplace(std::move(*steering));

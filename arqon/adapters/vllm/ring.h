@@ -29,8 +29,8 @@ class Ring {
  public:
   struct Batch {
     std::vector<Record> records;
-    std::uint64_t lost = 0;     // written, but overwritten or broken before we came
-    bool restarted = false;     // another writer began anew since the last read
+    std::uint64_t lost = 0;  // written, but overwritten or broken before we came
+    bool restarted = false;  // another writer began anew since the last read
   };
 
   enum class From { kNext, kStart };

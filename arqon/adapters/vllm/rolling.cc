@@ -36,9 +36,8 @@ Status drain(const RollingRequest& request, const RollingTools& tools, Duration 
   });
   if (idle) return {};
   (void)tools.router->ready(request.replica);
-  return tl::unexpected(last.with_context(
-      fmt::format("replica {} did not empty within {:.0f} s", request.replica,
-                  to_seconds(patience))));
+  return tl::unexpected(last.with_context(fmt::format("replica {} did not empty within {:.0f} s",
+                                                      request.replica, to_seconds(patience))));
 }
 
 Status run_command(const RollingRequest& request, const RestartValues& values,
@@ -47,9 +46,8 @@ Status run_command(const RollingRequest& request, const RestartValues& values,
   options.timeout = patience;
   for (const auto& [name, value] : values) {
     std::string key = "ARQONHPO_" + name;
-    std::ranges::transform(key, key.begin(), [](unsigned char c) {
-      return static_cast<char>(std::toupper(c));
-    });
+    std::ranges::transform(key, key.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
     options.environment.emplace_back(std::move(key), value);
   }
   const auto result = tools.run(filled(request.command, values), options);
@@ -77,8 +75,8 @@ Status warm_up(const RollingRequest& request, const RollingTools& tools) {
   ask.method = "POST";
   ask.url = request.url + "/v1/completions";
   ask.headers = {{"content-type", "application/json"}};
-  ask.body = wire::write_json(
-      wire::Object{{"model", *id}, {"prompt", "warm up"}, {"max_tokens", 4}});
+  ask.body =
+      wire::write_json(wire::Object{{"model", *id}, {"prompt", "warm up"}, {"max_tokens", 4}});
   ask.timeout = kWarmUp;
   const auto answer = tools.http(ask);
   if (!answer) return tl::unexpected(answer.error());
@@ -91,9 +89,8 @@ Status bring_up(const RollingRequest& request, const RestartValues& values,
                 const RollingTools& tools, const RollingDeadlines& deadlines) {
   if (auto run = run_command(request, values, tools, deadlines.command); !run) return run;
   if (!wait_for(tools, deadlines.ready, [&] { return is_ready(request, tools); })) {
-    return fail(ErrorCode::kUnavailable,
-                fmt::format("{} was not ready within {:.0f} s", request.url,
-                            to_seconds(deadlines.ready)));
+    return fail(ErrorCode::kUnavailable, fmt::format("{} was not ready within {:.0f} s",
+                                                     request.url, to_seconds(deadlines.ready)));
   }
   return warm_up(request, tools);
 }
@@ -124,17 +121,16 @@ Status roll(const RollingRequest& request, const RollingTools& tools,
   if (up) return tools.router->ready(request.replica);
   const Status back = bring_up(request, request.former, tools, deadlines);
   if (!back) {
-    return fail(ErrorCode::kUnavailable,
-                fmt::format("replica {} is out of service, drained: {}; nor did it come back with "
-                            "its former values: {}. Start {} by hand and set it ready at the "
-                            "router",
-                            request.replica, up.error().message, back.error().message,
-                            request.url));
+    return fail(
+        ErrorCode::kUnavailable,
+        fmt::format("replica {} is out of service, drained: {}; nor did it come back with "
+                    "its former values: {}. Start {} by hand and set it ready at the "
+                    "router",
+                    request.replica, up.error().message, back.error().message, request.url));
   }
   if (auto ready = tools.router->ready(request.replica); !ready) return ready;
-  return fail(ErrorCode::kRefused,
-              fmt::format("replica {} serves with its former values: {}", request.replica,
-                          up.error().message));
+  return fail(ErrorCode::kRefused, fmt::format("replica {} serves with its former values: {}",
+                                               request.replica, up.error().message));
 }
 
 }  // namespace arqon::adapters::vllm

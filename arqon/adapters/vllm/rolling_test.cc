@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "arqon/adapters/vllm/fake_vllm.h"
+#include "arqon/adapters/vllm/fake_vllm_test.h"
 
 namespace arqon::adapters::vllm {
 namespace {
@@ -41,8 +41,8 @@ class Rolling : public ::testing::Test {
   Rolling() {
     tools.router = &router;
     tools.clock = &clock;
-    tools.run = [this](const std::vector<std::string>& argv, const os::RunOptions& options)
-        -> Result<os::ProcessResult> {
+    tools.run = [this](const std::vector<std::string>& argv,
+                       const os::RunOptions& options) -> Result<os::ProcessResult> {
       journal.push_back(argv[0] + " " + argv[1] + " " + options.environment[0].first + "=" +
                         options.environment[0].second);
       up = argv[1] != broken;
@@ -137,8 +137,8 @@ TEST(RollingEngine, a_restart_knob_moves_with_its_live_companion) {
   Journal journal;
   World world = fake.world();
   world.router = std::make_unique<FakeRouter>(journal);
-  world.run = [&](const std::vector<std::string>& argv, const os::RunOptions&)
-      -> Result<os::ProcessResult> {
+  world.run = [&](const std::vector<std::string>& argv,
+                  const os::RunOptions&) -> Result<os::ProcessResult> {
     journal.push_back(argv[1]);
     fake.max_num_seqs = std::stoll(argv[1]);
     fake.start();
@@ -148,8 +148,8 @@ TEST(RollingEngine, a_restart_knob_moves_with_its_live_companion) {
   const std::vector<Parameter> knobs = {
       {.name = "main.max_num_seqs", .type = ParamType::kInt, .min = 8, .max = 64},
       {.name = "main.batch_size", .type = ParamType::kInt, .min = 1, .max = 32}};
-  auto engine = VllmEngine::attach({document, knobs, {{.name = "all"}}, fake.clock},
-                                   std::move(world));
+  auto engine =
+      VllmEngine::attach({document, knobs, {{.name = "all"}}, fake.clock}, std::move(world));
   ASSERT_TRUE(engine) << engine.error().message;
   EXPECT_EQ((*engine)->capabilities().boot, (Config{32, 32}));
   const auto effective = (*engine)->apply({48, 24});

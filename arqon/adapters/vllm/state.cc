@@ -71,8 +71,9 @@ Result<std::filesystem::path> state_root_of_process(std::int64_t pid) {
   }
   const std::string_view home = variable(*environment, "HOME");
   if (home.empty()) {
-    return fail(ErrorCode::kUnavailable, "the engine has no HOME: give its state folder as "
-                                         "\"state\"");
+    return fail(ErrorCode::kUnavailable,
+                "the engine has no HOME: give its state folder as "
+                "\"state\"");
   }
   return std::filesystem::path(home) / ".local" / "state" / "arqonhpo" / "vllm";
 }

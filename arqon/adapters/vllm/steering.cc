@@ -101,7 +101,8 @@ void Steering::read_reports() {
   for (std::size_t i = 0; i < kReports; ++i) {
     const auto report = page_.report(i);
     if (!report) {
-      trouble_ = fmt::format("report {} on {} is torn or makes no sense", i, options_.page.string());
+      trouble_ =
+          fmt::format("report {} on {} is torn or makes no sense", i, options_.page.string());
       continue;
     }
     // A page made anew is blank until the engine's next step.
@@ -209,8 +210,8 @@ Steering::Ack Steering::ack() const {
 void Steering::settle_pending() {
   if (!pending_) return;
   // Acknowledged, restarted, or lapsed since: in each case the report says what holds.
-  const bool lapsed = rank().has(kLapsed) && rank().epoch == confirmed_.epoch &&
-                      lease_ns_ < rank().last_step_ns;
+  const bool lapsed =
+      rank().has(kLapsed) && rank().epoch == confirmed_.epoch && lease_ns_ < rank().last_step_ns;
   if (ack() != Ack::kNotYet || lapsed) pending_ = false;
 }
 

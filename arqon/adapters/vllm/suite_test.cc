@@ -6,7 +6,7 @@
 #include <string>
 
 #include "arqon/adapters/vllm/engine.h"
-#include "arqon/adapters/vllm/fake_vllm.h"
+#include "arqon/adapters/vllm/fake_vllm_test.h"
 #include "arqon/testing/engine_suite.h"
 
 namespace arqon::adapters::vllm {
@@ -19,15 +19,21 @@ class FakeRig final : public testing::Rig {
   explicit FakeRig(int number) : fake_("suite" + std::to_string(number)) {
     document_ = fake_.target();
     const std::vector<Parameter> knobs = {
-        {.name = "main.batch_size", .type = ParamType::kInt, .scale = Scale::kLog, .min = 1,
+        {.name = "main.batch_size",
+         .type = ParamType::kInt,
+         .scale = Scale::kLog,
+         .min = 1,
          .max = 32},
         {.name = "main.prefill_token_budget", .type = ParamType::kInt, .min = 192, .max = 2048},
-        {.name = "main.long_prefill_threshold", .type = ParamType::kInt, .min = 0, .max = 512,
+        {.name = "main.long_prefill_threshold",
+         .type = ParamType::kInt,
+         .min = 0,
+         .max = 512,
          .step = 128},
         {.name = "main.speculative_decoding_k", .type = ParamType::kInt, .min = 0, .max = 4},
         {.name = "main.max_queued_requests", .type = ParamType::kInt, .min = 0, .max = 100}};
-    auto engine = VllmEngine::attach({document_, knobs, {{.name = "all"}}, fake_.clock},
-                                     fake_.world());
+    auto engine =
+        VllmEngine::attach({document_, knobs, {{.name = "all"}}, fake_.clock}, fake_.world());
     if (engine) engine_ = std::move(*engine);
   }
   bool attached() const { return engine_ != nullptr; }
@@ -40,29 +46,50 @@ class FakeRig final : public testing::Rig {
     return {};
   }
   std::set<Fault> supports() const override {
-    return {Fault::kIdle, Fault::kNoEffect, Fault::kClamp, Fault::kCounterReset,
-            Fault::kOtherFlags, Fault::kLessCapacity, Fault::kHang, Fault::kDown,
-            Fault::kNoTokens, Fault::kGarbage, Fault::kHalfWritten};
+    return {Fault::kIdle,       Fault::kNoEffect,     Fault::kClamp,      Fault::kCounterReset,
+            Fault::kOtherFlags, Fault::kLessCapacity, Fault::kHang,       Fault::kDown,
+            Fault::kNoTokens,   Fault::kGarbage,      Fault::kHalfWritten};
   }
   std::string why_not(Fault) const override { return "the page has no way to refuse"; }
   Status inject(Fault fault) override {
     switch (fault) {
-      case Fault::kIdle: fake_.become_idle(); break;
-      case Fault::kNoEffect: fake_.no_effect = true; break;
-      case Fault::kClamp: fake_.clamp = 20; break;
-      case Fault::kCounterReset: restart(); break;
-      case Fault::kOtherFlags: fake_.max_model_len = 1024; restart(); break;
-      case Fault::kLessCapacity: fake_.max_num_seqs = 16; restart(); break;
-      case Fault::kHang: fake_.hung = true; break;
-      case Fault::kDown: fake_.down = true; break;
-      case Fault::kNoTokens: fake_.no_tokens = true; break;
+      case Fault::kIdle:
+        fake_.become_idle();
+        break;
+      case Fault::kNoEffect:
+        fake_.no_effect = true;
+        break;
+      case Fault::kClamp:
+        fake_.clamp = 20;
+        break;
+      case Fault::kCounterReset:
+        restart();
+        break;
+      case Fault::kOtherFlags:
+        fake_.max_model_len = 1024;
+        restart();
+        break;
+      case Fault::kLessCapacity:
+        fake_.max_num_seqs = 16;
+        restart();
+        break;
+      case Fault::kHang:
+        fake_.hung = true;
+        break;
+      case Fault::kDown:
+        fake_.down = true;
+        break;
+      case Fault::kNoTokens:
+        fake_.no_tokens = true;
+        break;
       case Fault::kGarbage:
         fake_.spoil = [](const std::string&) { return std::string("<html>502</html>\n"); };
         break;
       case Fault::kHalfWritten:
         fake_.spoil = [](const std::string& text) { return text.substr(0, text.size() * 2 / 3); };
         break;
-      case Fault::kRefuse: break;
+      case Fault::kRefuse:
+        break;
     }
     return {};
   }
@@ -86,7 +113,9 @@ class FakeRig final : public testing::Rig {
     }
     return out;
   }
-  std::optional<std::uint64_t> writes() override { return static_cast<std::uint64_t>(fake_.writes); }
+  std::optional<std::uint64_t> writes() override {
+    return static_cast<std::uint64_t>(fake_.writes);
+  }
 
  private:
   void restart() {

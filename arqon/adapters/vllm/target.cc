@@ -31,8 +31,9 @@ ReplicaTarget read_replica(TargetReader& in) {
   out.restart = in.command("restart");
   if (!is_name(out.name)) {
     if (const wire::Value* at = in.find("name")) {
-      in.complain(*at, "name", "letters, digits, '-', '_' and '.', at most 64, as in the engine's "
-                               "ARQONHPO_VLLM_NAME");
+      in.complain(*at, "name",
+                  "letters, digits, '-', '_' and '.', at most 64, as in the engine's "
+                  "ARQONHPO_VLLM_NAME");
     }
   }
   return out;
@@ -73,8 +74,8 @@ std::vector<std::string> names_of(const std::vector<serving::Slo>& classes) {
   return names;
 }
 
-void read_rule(TargetReader& in, const wire::Member& rule,
-               const std::vector<serving::Slo>& classes, Target& out) {
+void read_rule(TargetReader& in, const wire::Member& rule, const std::vector<serving::Slo>& classes,
+               Target& out) {
   const std::string path = "classes." + rule.first;
   const auto it = std::ranges::find(classes, rule.first, &serving::Slo::name);
   if (it == classes.end()) {
@@ -120,8 +121,10 @@ void read_classes(TargetReader& in, const wire::Value& target,
 }  // namespace
 
 Result<Target> read_target(const wire::Value& target, const std::vector<serving::Slo>& classes) {
-  TargetReader in(target, {"url", "name", "state", "restart", "replicas", "router", "classes",
-                           "stuck_s", "dollars_per_hour", "container"});
+  std::vector<std::string> keys = {"url",      "name",   "state",   "restart",
+                                   "replicas", "router", "classes", "container"};
+  keys.insert(keys.end(), scraped_keys().begin(), scraped_keys().end());
+  TargetReader in(target, keys);
   Target out;
   std::vector<std::string> errors;
   if (const wire::Value* list = in.find("replicas")) {
@@ -130,15 +133,15 @@ Result<Target> read_target(const wire::Value& target, const std::vector<serving:
     out.replicas.push_back(read_replica(in));
   }
   read_classes(in, target, classes, out);
-  out.stuck = from_seconds(in.number("stuck_s", 5, 0.5, 600));
-  out.dollars_per_hour = in.number("dollars_per_hour", 0, 0, 1e6);
+  out.scraped = read_scraped(in);
   out.container = in.flag("container", false);
   out.router = in.find("router");
   const bool restarts = std::ranges::any_of(
       out.replicas, [](const ReplicaTarget& replica) { return !replica.restart.empty(); });
   if (restarts && out.router == nullptr) {
-    in.complain(target, "restart", "needs \"router\": without a router in front, a restart loses "
-                                   "the requests in flight");
+    in.complain(target, "restart",
+                "needs \"router\": without a router in front, a restart loses "
+                "the requests in flight");
   }
   if (const auto status = in.status(); !status) {
     errors.insert(errors.begin(), status.error().message);

@@ -2,7 +2,7 @@
 //   {"engine": "vllm", "url": "http://127.0.0.1:8000", "name": "default", "state": FOLDER,
 //    "replicas": [{"url": ..., "name": ..., "restart": [...]}, ...],      instead of url and name
 //    "restart": [WORD, ...], "router": {...}, "classes": {CLASS: {"prompt_tokens_max": N}},
-//    "stuck_s": 5, "dollars_per_hour": 0, "container": false}
+//    "container": false, and the keys of scraped_keys() (scraped_engine.h)}
 #pragma once
 
 #include <cstddef>
@@ -11,18 +11,18 @@
 #include <string>
 #include <vector>
 
+#include "arqon/adapters/scraped_engine.h"
 #include "arqon/base/result.h"
-#include "arqon/base/time.h"
 #include "arqon/serving/outcome.h"
 #include "arqon/wire/json.h"
 
 namespace arqon::adapters::vllm {
 
 struct ReplicaTarget {
-  std::string url;                    // without a trailing slash
-  std::string name = "default";       // ARQONHPO_VLLM_NAME in that engine's environment
-  std::string state;                  // folder of its confirmed set; empty: as the engine has it
-  std::vector<std::string> restart;   // the user's command; empty: none
+  std::string url;                   // without a trailing slash
+  std::string name = "default";      // ARQONHPO_VLLM_NAME in that engine's environment
+  std::string state;                 // folder of its confirmed set; empty: as the engine has it
+  std::vector<std::string> restart;  // the user's command; empty: none
 };
 
 struct Target {
@@ -31,9 +31,8 @@ struct Target {
   // kAnyPrompt.
   static constexpr std::int64_t kAnyPrompt = std::numeric_limits<std::int64_t>::max();
   std::vector<std::int64_t> prompt_tokens_max;
-  Duration stuck{};              // no step for so long while requests are there = stuck
-  double dollars_per_hour = 0;   // of one replica
-  bool container = false;        // the engine's process ids are not ours
+  ScrapedTarget scraped;   // patience, price, how histograms are judged without the plugin
+  bool container = false;  // the engine's process ids are not ours
   const wire::Value* router = nullptr;  // points into the document's value; null when absent
 };
 

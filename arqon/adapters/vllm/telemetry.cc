@@ -8,9 +8,24 @@
 namespace arqon::adapters::vllm {
 namespace {
 
-constexpr Duration kScrapeTimeout = std::chrono::seconds(1);
-
 double ms(std::int64_t us) { return us < 0 ? -1 : static_cast<double>(us) * 1e-3; }
+
+// One sample per request each; the gaps' histogram has one per token and cannot judge a request.
+HistogramSources histogram_sources() {
+  return {.prefix = "vllm:",
+          .ttft = {"vllm:time_to_first_token_seconds"},
+          .tpot = {"vllm:request_time_per_output_token_seconds"},
+          .e2e = {"vllm:e2e_request_latency_seconds"},
+          .failed = {"vllm:admission_rejections_total"},
+          .prompt_tokens = {"vllm:prompt_tokens_total"},
+          .output_tokens = {"vllm:generation_tokens_total"},
+          .started = {"process_start_time_seconds"},
+          .running = {"vllm:num_requests_running"},
+          .waiting = {"vllm:num_requests_waiting"},
+          .kv_use = {"vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"},
+          .rank_label = "engine",
+          .bucket_help = "vLLM's bounds are fixed; with the plugin every request's own times come"};
+}
 
 bool began_again(const Metrics& before, const Metrics& now) {
   return before.process_start_s != now.process_start_s || now.finished < before.finished ||
@@ -62,7 +77,17 @@ Status Telemetry::open_ring(const std::filesystem::path& path) {
   return {};
 }
 
+Status Telemetry::use_histograms() {
+  auto outcomes =
+      HistogramOutcomes::create(classes_.slos, histogram_sources(), classes_.target.scraped.rules);
+  if (!outcomes) return tl::unexpected(outcomes.error());
+  histograms_.emplace(std::move(*outcomes));
+  return {};
+}
+
 void Telemetry::begin_anew() {
+  // Histograms tell of a restart by themselves and have begun anew.
+  if (histograms_) return;
   counters_.assign(counters_.size(), {});
   rejected_left_ = 0;
 }
@@ -101,24 +126,27 @@ void Telemetry::take(const Record& record) {
 }
 
 std::string Telemetry::read_metrics_text() {
-  const auto text = get_text(http_, url_ + "/metrics", kScrapeTimeout);
+  const auto text = get_text(http_, url_ + "/metrics", classes_.target.scraped.timeout);
   if (!text) return text.error().message;
-  auto read = read_metrics(*text);
+  const auto exposition = parse_metrics(*text);
+  if (!exposition) return exposition.error().message;
+  auto read = read_metrics(*exposition);
   if (!read) return read.error().message;
   take_metrics(*read);
   metrics_ = std::move(*read);
-  return "";
+  if (!histograms_) return "";
+  const std::uint64_t before = histograms_->epoch();
+  const bool sure = histograms_->update(*exposition);
+  api_starts_ += histograms_->epoch() - before;
+  counters_.assign(1, histograms_->counters());
+  return sure ? "" : histograms_->why();
 }
 
 void Telemetry::take_metrics(const Metrics& now) {
   if (!metrics_) return;
+  if (!ring_ || now.rejected < 0) return;
   const bool again = began_again(*metrics_, now);
-  // With the ring its own writer tells of a restart.
-  if (again && !ring_) ++api_starts_;
-  if (now.rejected >= 0) {
-    count_rejected(again ? now.rejected : now.rejected - std::max(0.0, metrics_->rejected));
-  }
-  if (!ring_) count_histograms(now);
+  count_rejected(again ? now.rejected : now.rejected - std::max(0.0, metrics_->rejected));
 }
 
 // Nobody says how long the refused prompts were: they are shared out as the arrivals are, so that
@@ -132,9 +160,9 @@ void Telemetry::count_rejected(double more) {
   double given = 0;
   for (std::size_t i = 0; i < counters_.size(); ++i) {
     const bool last = i + 1 == counters_.size();
-    const double part = arrived == 0 ? 1.0 / static_cast<double>(counters_.size())
-                                     : static_cast<double>(counters_[i].arrived) /
-                                           static_cast<double>(arrived);
+    const double part =
+        arrived == 0 ? 1.0 / static_cast<double>(counters_.size())
+                     : static_cast<double>(counters_[i].arrived) / static_cast<double>(arrived);
     const double mine = last ? all - given : std::floor(all * part);
     const auto n = static_cast<std::uint64_t>(std::max(0.0, mine));
     counters_[i].arrived += n;

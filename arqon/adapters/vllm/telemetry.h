@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "arqon/adapters/histogram_outcomes.h"
 #include "arqon/adapters/vllm/metrics.h"
 #include "arqon/adapters/vllm/ring.h"
 #include "arqon/adapters/vllm/target.h"
@@ -38,8 +39,10 @@ class Telemetry {
  public:
   Telemetry(Http http, std::string url, const Classes& classes);
 
-  // From now on outcomes come from this ring.
+  // Once, before the first reading: outcomes come from this ring ...
   Status open_ring(const std::filesystem::path& path);
+  // ... or from histograms. kInvalidConfig when they cannot judge the document's limits.
+  Status use_histograms();
   // Takes up what is new since the last reading. A failed reading takes nothing up: it comes with
   // the next good one.
   void read();
@@ -52,6 +55,7 @@ class Telemetry {
   bool fresh() const { return trouble_.empty(); }
   const std::string& trouble() const { return trouble_; }
   const std::optional<Metrics>& metrics() const { return metrics_; }
+  // In the order of the document's classes.
   const std::vector<serving::ClassCounters>& counters() const { return counters_; }
   bool exact() const { return ring_.has_value(); }
   // Rises whenever the API process is seen to have begun again.
@@ -67,13 +71,13 @@ class Telemetry {
   void take(const Record& record);
   void take_metrics(const Metrics& now);
   void count_rejected(double more);
-  void count_histograms(const Metrics& now);
 
   Http http_;
   std::string url_;
   Classes classes_;
   std::filesystem::path ring_path_;
   std::optional<Ring> ring_;
+  std::optional<HistogramOutcomes> histograms_;
   std::optional<Metrics> metrics_;
   std::optional<TimePoint> read_at_;
   std::string trouble_ = "not read yet";

@@ -29,11 +29,15 @@ void Watch::forget() {
 }
 
 void Watch::update(const Look& look) {
-  if (look.api && (!api_moved_ || api_moved_->api != look.api)) api_moved_ = look;
+  const bool nothing_to_tell = look.scheduler && look.scheduler->steps == steps_;
+  if (look.api && (!api_moved_ || api_moved_->api != look.api || nothing_to_tell)) {
+    api_moved_ = look;
+  }
+  if (look.scheduler) steps_ = look.scheduler->steps;
   if (!admission_moved_ || admission_moved(*admission_moved_, look)) admission_moved_ = look;
   trouble_.clear();
-  for (const auto& check : {&Watch::no_step, &Watch::silent_api, &Watch::no_admission,
-                            &Watch::frozen}) {
+  for (const auto& check :
+       {&Watch::no_step, &Watch::silent_api, &Watch::no_admission, &Watch::frozen}) {
     if (trouble_.empty()) trouble_ = (this->*check)(look);
   }
 }
@@ -51,9 +55,10 @@ std::string Watch::silent_api(const Look& look) const {
   const std::int64_t steps = look.scheduler->steps - api_moved_->scheduler->steps;
   const Duration since = look.now - api_moved_->now;
   if (steps < kSilentSteps || since < patience_) return "";
-  return fmt::format("the scheduler made {} steps and the API process told nothing of them for "
-                     "{:.1f} s: requests hang though /health says 200",
-                     steps, to_seconds(since));
+  return fmt::format(
+      "the scheduler made {} steps and the API process told nothing of them for "
+      "{:.1f} s: requests hang though /health says 200",
+      steps, to_seconds(since));
 }
 
 std::string Watch::no_admission(const Look& look) const {
@@ -64,10 +69,11 @@ std::string Watch::no_admission(const Look& look) const {
       since < kAdmissionPatience * patience_) {
     return "";
   }
-  return fmt::format("{} requests wait, {} of at most {} run, {:.0f} % of the KV blocks are free, "
-                     "and nothing was admitted or finished for {:.1f} s (as in vLLM #53130): "
-                     "raise the cap",
-                     s.waiting, s.running, s.cap, 100 * s.blocks_free, to_seconds(since));
+  return fmt::format(
+      "{} requests wait, {} of at most {} run, {:.0f} % of the KV blocks are free, "
+      "and nothing was admitted or finished for {:.1f} s (as in vLLM #53130): "
+      "raise the cap",
+      s.waiting, s.running, s.cap, 100 * s.blocks_free, to_seconds(since));
 }
 
 std::string Watch::frozen(const Look& look) const {

@@ -18,8 +18,8 @@ struct Look {
     std::int64_t steps = 0;
     TimePoint last_step;
     std::int64_t running = 0, waiting = 0, finished = 0;
-    std::int64_t cap = 0;       // most that may run
-    double blocks_free = 0;     // share of the KV blocks
+    std::int64_t cap = 0;    // most that may run
+    double blocks_free = 0;  // share of the KV blocks
   };
   struct Api {
     double running = 0, waiting = 0;
@@ -28,7 +28,7 @@ struct Look {
     bool operator==(const Api&) const = default;
   };
   std::optional<Scheduler> scheduler;
-  std::optional<Api> api;       // absent when telemetry did not answer
+  std::optional<Api> api;  // absent when telemetry did not answer
 };
 
 // One thread.
@@ -49,7 +49,9 @@ class Watch {
 
   Duration patience_;
   std::string trouble_;
-  std::optional<Look> api_moved_;        // the last look at which the API side had changed
+  // The last look at which the API side had changed, or had no steps to tell of.
+  std::optional<Look> api_moved_;
+  std::int64_t steps_ = 0;               // at the last look
   std::optional<Look> admission_moved_;  // the last look at which anything came in or finished
 };
 
