@@ -84,9 +84,8 @@ class ApiProcess:
         if control.changes != self._changes:
             self._settle()
         self._report.write(
-            (control.reasons, self._batches, now, self._running, self._waiting, self._skipped,
-             0, 0, 0, 0),
-            (self._page_ns, 0, control.errors, control.torn), self._finished, self._peak)
+            control.reasons, self._batches, now, self._running, self._waiting, self._skipped,
+            0, 0, 0, 0, self._page_ns, 0, control.errors, control.torn, self._finished, self._peak)
 
     def _settle(self) -> None:
         control = self.control

@@ -1,4 +1,4 @@
-"""The last confirmed setting on disk: a restarted engine takes it up, a lapse may fall back to it."""
+"""The last confirmed setting on disk: a restart takes it up, a lapse may fall back to it."""
 
 import json
 import os

@@ -22,6 +22,11 @@ def _clamped(ranges: tuple[Range, ...], setting: Setting, first: int,
     return wanted, clamped
 
 
+def _set(config: Any, name: str, value: int | None) -> None:
+    """Plainly: vLLM's configuration would check all of itself at every assignment, for 1 ms."""
+    object.__setattr__(config, name, value)
+
+
 class SchedulerKnobs:
     """Values 0-5, on one scheduler. Nothing is set before all is computed."""
 
@@ -49,7 +54,7 @@ class SchedulerKnobs:
         scheduler = self._scheduler
         scheduler.max_num_active_reqs = wanted[BATCH_SIZE]
         scheduler.max_num_scheduled_tokens = wanted[TOKEN_BUDGET]
-        self._config.long_prefill_token_threshold = wanted[LONG_PREFILL]
+        _set(self._config, "long_prefill_token_threshold", wanted[LONG_PREFILL])
         self._cache.watermark_blocks = wanted[KV_HEADROOM]
         scheduler.scheduler_reserve_full_isl = bool(wanted[RESERVE_FULL])
         if self._boot_table:
@@ -91,7 +96,7 @@ class QueueKnobs:
         wanted, clamped = _clamped(self._ranges, setting, QUEUED_REQUESTS, self._boot)
         for i, name in enumerate(("max_num_queued_reqs", "max_num_queued_tokens")):
             given = setting.mask >> (QUEUED_REQUESTS + i) & 1
-            setattr(self._config, name, (wanted[i] or None) if given else self._boot[i])
+            _set(self._config, name, (wanted[i] or None) if given else self._boot[i])
         return clamped
 
     def effective(self) -> tuple[int, ...]:

@@ -4,13 +4,15 @@ import os
 import re
 import struct
 
-from .layout import (BLOCK_WORDS, FIRST_REPORT, PAGE_BYTES, PAGE_MAGIC, REPORT_WORDS, WORD,
-                     Setting, check_of)
+from .layout import (BLOCK_WORDS, FIRST_REPORT, PAGE_BYTES, PAGE_MAGIC, R_FINISHED, R_PAGE_NS,
+                     R_PEAK, R_REASONS, REPORT_WORDS, WORD, Setting, check_of)
 from .shared_file import SharedFile
 
 SHARED_MEMORY = "/dev/shm"
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _BLOCK = struct.Struct(f"<{BLOCK_WORDS}q")
+_STEP = struct.Struct("<10q")  # reasons ... tokens of the last step
+_COST = struct.Struct("<4q")  # time on the page ... torn reads
 
 
 def engine_name() -> str:
@@ -38,13 +40,11 @@ class Page(SharedFile):
 class Report:
     """The 48 words of one rank. One writer; a reader sees an odd sequence while it writes."""
 
-    _STEP = struct.Struct("<10q")  # words 19-28
-    _COST = struct.Struct("<4q")  # words 33-36
-
     def __init__(self, page: Page, slot: int) -> None:
         self._page = page
         self._first = FIRST_REPORT + slot * REPORT_WORDS
-        self._byte = self._first * WORD
+        self._step_byte = (self._first + R_REASONS) * WORD
+        self._cost_byte = (self._first + R_PAGE_NS) * WORD
         self._settled: tuple[tuple[int, int], ...] = ()
         self._seq = 0
 
@@ -59,14 +59,16 @@ class Report:
         self._seq += 1
         words[first] = self._seq
 
-    def write(self, step: tuple[int, ...], cost: tuple[int, ...], finished: int, peak: int) -> None:
-        """`step`: words 19-28, `cost`: words 33-36."""
-        words, first, byte = self._page.words, self._first, self._byte
-        seq = self._seq + 2
+    def write(self, reasons: int, steps: int, now: int, running: int, waiting: int, skipped: int,
+              free: int, blocks: int, preemptions: int, tokens: int, page_ns: int,
+              schedule_ns: int, errors: int, torn: int, finished: int, peak: int) -> None:
+        """The words that change at every step; this is on the engine's path."""
+        words, first = self._page.words, self._first
+        self._seq = seq = self._seq + 2
         words[first] = seq - 1
-        self._STEP.pack_into(words, byte + 152, *step)
-        self._COST.pack_into(words, byte + 264, *cost)
-        words[first + 42] = finished
-        words[first + 44] = peak
+        _STEP.pack_into(words, self._step_byte, reasons, steps, now, running, waiting, skipped,
+                        free, blocks, preemptions, tokens)
+        _COST.pack_into(words, self._cost_byte, page_ns, schedule_ns, errors, torn)
+        words[first + R_FINISHED] = finished
+        words[first + R_PEAK] = peak
         words[first] = seq
-        self._seq = seq

@@ -90,6 +90,7 @@ class Live:
         self._report = Report(page, rank) if rank < MAX_RANKS else None
         self._settled = _started(who, version) | self._knobs.limits_for_report()
         self._pool = scheduler.kv_cache_manager.block_pool
+        self._blocks = self._knobs.limits.blocks
         self._deferred = getattr(scheduler, "deferred_waiting", None)
         self.control = Controller(page, self._knobs, reader(folder, who))
         self._changes = -1
@@ -97,7 +98,7 @@ class Live:
         self._page_ns = self._schedule_ns = 0
         self.control.start()
         self._settle()
-        self._write(boottime(), scheduler.get_request_counts(), 0)
+        self._write(boottime(), *scheduler.get_request_counts(), 0)
 
     def after_step(self, scheduler: Any, output: Any, begin: int, called: int) -> None:
         """Reports; whatever goes wrong is counted."""
@@ -106,27 +107,29 @@ class Live:
         try:
             if control.changes != self._changes:
                 self._settle()
-            running, waiting = scheduler.get_request_counts()
             self._steps += 1
             self._schedule_ns += returned - called
-            self._preemptions += len(output.preempted_req_ids or ())
-            self._finished += len(output.finished_req_ids)
+            if output.preempted_req_ids:
+                self._preemptions += len(output.preempted_req_ids)
+            if output.finished_req_ids:
+                self._finished += len(output.finished_req_ids)
+            running, waiting = scheduler.get_request_counts()
             if running > self._peak:
                 self._peak = running
-            self._write(begin, (running, waiting), output.total_num_scheduled_tokens)
+            self._write(begin, running, waiting, output.total_num_scheduled_tokens)
         except Exception:  # noqa: BLE001 - an exception here would end the engine
             control.errors += 1
         self._page_ns += (called - begin) + (boottime() - returned)
 
-    def _write(self, now: int, counts: tuple[int, int], tokens: int) -> None:
+    def _write(self, now: int, running: int, waiting: int, tokens: int) -> None:
         if self._report is None:
             return
-        control, pool = self.control, self._pool
+        control, deferred = self.control, self._deferred
         self._report.write(
-            (control.reasons, self._steps, now, counts[0], counts[1], len(self._deferred or ()),
-             pool.get_num_free_blocks(), pool.num_gpu_blocks, self._preemptions, tokens),
-            (self._page_ns, self._schedule_ns, control.errors, control.torn),
-            self._finished, self._peak)
+            control.reasons, self._steps, now, running, waiting, len(deferred) if deferred else 0,
+            self._pool.get_num_free_blocks(), self._blocks, self._preemptions, tokens,
+            self._page_ns, self._schedule_ns, control.errors, control.torn, self._finished,
+            self._peak)
 
     def _settle(self) -> None:
         control = self.control
