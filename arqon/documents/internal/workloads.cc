@@ -97,11 +97,13 @@ workload::Acceptance read_acceptance(const Node& node) {
 
 // [least, greatest] tokens.
 void read_range(const Node& node, std::uint32_t& low, std::uint32_t& high) {
-  const std::vector<Node> ends = node.items(2);
-  if (ends.size() != 2) {
-    node.fail("must be [least, greatest]");
+  if (!node) return;
+  const wire::Array* array = node.value().as_array();
+  if (array == nullptr || array->size() != 2) {
+    node.fail("must be a list [least, greatest]");
     return;
   }
+  const std::vector<Node> ends = node.items(2);
   assign(low, ends[0].integer(kTokens));
   assign(high, ends[1].integer(kTokens));
   if (low > high) node.fail("the least is above the greatest");
