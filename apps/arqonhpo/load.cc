@@ -64,7 +64,14 @@ std::string without_credentials(const std::string& url) {
 struct Served {
   std::string model;
   std::uint32_t context_max = 0;  // 0: the server does not say
+  std::uint32_t vocabulary = 0;   // likewise
 };
+
+std::uint32_t count_of(const wire::Value* value) {
+  return value != nullptr && value->number() >= 2 && value->number() < 1e9
+             ? static_cast<std::uint32_t>(value->number())
+             : 0;
+}
 
 // What /v1/models says. A server without that page is as good as its user's --model.
 Result<Served> look(const LoadArgs& args, const std::string& key) {
@@ -83,7 +90,7 @@ Result<Served> look(const LoadArgs& args, const std::string& key) {
                             "looks closer.",
                             without_credentials(args.url), answer.error().message));
   }
-  Served served{args.model, 0};
+  Served served{args.model, 0, 0};
   const auto page = wire::parse_json(answer->body);
   const wire::Value* list = page ? page->find("data") : nullptr;
   const wire::Array* models = list != nullptr ? list->as_array() : nullptr;
@@ -92,10 +99,11 @@ Result<Served> look(const LoadArgs& args, const std::string& key) {
     if (id == nullptr || id->as_string() == nullptr) continue;
     if (served.model.empty()) served.model = *id->as_string();
     if (served.model != *id->as_string()) continue;
-    const wire::Value* length = model.find("max_model_len");
-    if (length != nullptr && length->number() >= 2 && length->number() < 1e9) {
-      served.context_max = static_cast<std::uint32_t>(length->number());
-    }
+    served.context_max = count_of(model.find("max_model_len"));  // vLLM, SGLang
+    const wire::Value* meta = model.find("meta");                // llama.cpp
+    if (meta == nullptr || meta->as_object() == nullptr) continue;
+    served.context_max = count_of(meta->find("n_ctx"));
+    served.vocabulary = count_of(meta->find("n_vocab"));
   }
   if (served.model.empty()) {
     return fail(ErrorCode::kUsage,
@@ -276,6 +284,9 @@ Status load_scenario_on_url(const LoadArgs& args, Console& console) {
   context.shortened = fit(*trace, args.lengths, context.context_max, args.endpoint == "chat");
   load::Options options = options_of(args, *scenario);
   options.model = served->model;
+  if (args.token_ids.empty() && served->vocabulary > options.token_id_first) {
+    options.token_id_last = std::min(options.token_id_last, served->vocabulary - 1);
+  }
   options.api_key = *key;
   options.trace = std::make_shared<const workload::Trace>(std::move(*trace));
   context.concurrency = options.closed_loop_concurrency;
