@@ -48,7 +48,7 @@ struct Options {
   double warmup_s = 0;
   // Requests due at this time or later are left out; none by default.
   double duration_s = 1e9;
-  double drain_s = 600;                   // after the last arrival; what is in flight then is unfinished
+  double drain_s = 600;  // after the last arrival; what is in flight then is unfinished
   double request_timeout_s = 600;         // of one request, from its sending
   // At most so many in flight; more wait in the client, and their latencies with them.
   std::size_t streams_max = 2048;
@@ -73,7 +73,7 @@ struct Row {
   double first_token_s = kNever;
   double last_token_s = kNever;
   double end_s = kNever;       // last byte
-  double max_gap_ms = -1;      // largest pause between two pieces of the answer; -1 below two pieces
+  double max_gap_ms = -1;      // largest pause between two pieces of the answer, -1 below two
   std::uint32_t prompt_tokens = 0;  // as the server counted them, else as asked for
   std::uint32_t output_asked = 0;
   std::uint32_t output_tokens = 0;  // as the server counted them, else the pieces of the answer

@@ -20,6 +20,8 @@ namespace arqon::net {
 namespace {
 
 constexpr int kEventsMax = 256;
+// As in http.cc: a kept connection that its server is about to close is not used again.
+constexpr long kIdleSecondsMax = 4;
 
 struct SlistDeleter {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
@@ -37,9 +39,20 @@ struct Exchange {
   std::unique_ptr<curl_slist, SlistDeleter> headers;
   Request request;
   StreamSink* sink = nullptr;
-  std::size_t bytes = 0;
+  std::size_t bytes = 0, sent = 0;
   bool too_large = false;
 };
+
+// A callback and not a block: libcurl cannot send it a second time, so a request that a kept
+// connection lost is seen as lost.
+std::size_t read_body(char* data, std::size_t one, std::size_t n, void* user) {
+  auto* exchange = static_cast<Exchange*>(user);
+  const std::string& body = exchange->request.body;
+  const std::size_t part = std::min(body.size() - exchange->sent, one * n);
+  std::memcpy(data, body.data() + exchange->sent, part);
+  exchange->sent += part;
+  return part;
+}
 
 std::size_t write_body(char* data, std::size_t one, std::size_t n, void* user) {
   auto* exchange = static_cast<Exchange*>(user);
@@ -74,7 +87,9 @@ void set_up(Exchange& exchange) {
   curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str());
   curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
   if (!request.body.empty()) {
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request.body.data());
+    curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, &read_body);
+    curl_easy_setopt(easy, CURLOPT_READDATA, &exchange);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
                      static_cast<curl_off_t>(request.body.size()));
   }
@@ -92,6 +107,7 @@ void set_up(Exchange& exchange) {
   }
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(request.timeout).count();
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(1, ms)));
+  curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, kIdleSecondsMax);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &write_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &exchange);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, &exchange);
@@ -153,6 +169,8 @@ void Streams::Impl::finish(Exchange& exchange, CURLcode code) {
   end.timed_out = code == CURLE_OPERATION_TIMEDOUT;
   if (exchange.too_large) {
     end.error = fmt::format("the answer is larger than {} bytes", exchange.request.bytes_max);
+  } else if (code == CURLE_SEND_FAIL_REWIND) {
+    end.error = "the connection broke before an answer came";
   } else if (code != CURLE_OK) {
     end.error = curl_easy_strerror(code);
     long os_errno = 0;
@@ -220,7 +238,7 @@ Status Streams::start(Request request, StreamSink& sink) {
   Exchange& exchange = *impl_->idle.back();
   exchange.request = std::move(request);
   exchange.sink = &sink;
-  exchange.bytes = 0;
+  exchange.bytes = exchange.sent = 0;
   exchange.too_large = false;
   set_up(exchange);
   if (const CURLMcode code = curl_multi_add_handle(impl_->multi.get(), exchange.easy.get());
