@@ -16,6 +16,7 @@
 #include "arqon/control/proposer.h"
 #include "arqon/control/reflex.h"
 #include "arqon/control/run_record.h"
+#include "arqon/control/time_blocks.h"
 #include "arqon/guard/safety_executor.h"
 #include "arqon/serving/engine.h"
 
@@ -27,21 +28,28 @@ namespace arqon::control {
 // have confirmed. The experiment lane tries one unproven setting at a time, on one replica while
 // the others keep the confirmed one: glide there in steps the guard permits, let it settle, count
 // good and bad requests of both arms with an always-valid test, then widen to the fleet and
-// confirm, or revert. (A fleet of one is compared with its own recent past.) Experiments are paid
-// for with requests that were bad beyond what the target allows: a healthy stack is left alone.
+// confirm, or revert. In a fleet of one the two settings take turns in short blocks. Experiments
+// are paid for with requests that were bad beyond what the target allows: a healthy stack is left
+// alone.
+//
+// What cannot be trusted is not judged: while telemetry is stale or the engine is down, stuck or
+// another one than before, nothing is moved and nothing counted; afterwards the confirmed setting
+// is put back where another is in force. A setting that somebody else put in force is theirs: it is
+// taken as the one to keep.
 class Loop {
  public:
   // kInvalidConfig when the guardrails do not fit the engine's knobs.
   static Result<Loop> create(serving::Engine& engine, Clock& clock, LoopOptions options);
 
-  // Runs until `end`, a stop, or an engine that is down. An experiment still open is reverted.
+  // Runs until `end` or a stop. An experiment still open is reverted. An error only when the
+  // setting found at attach breaks the guardrails.
   Status run_until(TimePoint end);
   const RunRecord& record() const { return record_; }
   // The setting that evidence stands behind, and the envelope proven so far.
   Config confirmed() const;
 
  private:
-  enum class Phase : std::uint8_t { kSteady, kGlide, kSettle, kMeasure, kWiden };
+  enum class Phase : std::uint8_t { kSteady, kAwaiting, kGlide, kSettle, kMeasure, kWiden };
   struct Experiment {
     std::uint64_t decision = 0;
     Move move;
@@ -57,26 +65,53 @@ class Loop {
     TimePoint waiting_moved{};
     Arms arms;                  // since the experiment began: for the tripwire
     Arms judged;                // since it settled: for the verdict
+    std::optional<TimeBlocks> blocks;     // a fleet of one: whose turn it is
+    double block_waiting = 0;             // queue when this block began to count
+    std::array<double, 2> block_backlog;  // queue grown in the blocks of the test, the confirmed
     serving::Observation last;  // of the arm under test
   };
 
   Loop(serving::Engine& engine, Clock& clock, LoopOptions options, Space space,
        guard::SafetyExecutor guard, guard::SafetyExecutor canary_guard, Proposer proposer);
 
+  // A proposal that waits for a person (mode approve).
+  struct Proposal {
+    Move move;
+    std::string why;
+    stats::Counts before;
+    TimePoint made{};
+  };
+
   Status start();
-  Status tick();
+  void tick();
+  void phase_tick(const serving::Observation& now);
+  void supervise();
+  void report() const;
+  // loop_trust.cc: may what was observed be believed, and is what is in force ours?
+  bool trusted(const serving::Observation& now);
+  void distrust(const std::string& why, bool abandon, const serving::Observation& now);
+  void regain(const serving::Observation& now);
+  bool foreign(const serving::Observation& now);
+  void adopt(const serving::Observation& now);
+  void void_measurements(const serving::Observation& now);
+  void abandon(const std::string& reason);
+  void restore(const serving::Observation& now);
+  bool anchored();
   void account(const serving::Observation& now);
-  Status steady(const serving::Observation& now);
-  Status glide(const serving::Observation& now);
+  void account_blocks(const stats::Counts& decided, const serving::Observation& now);
+  void steady(const serving::Observation& now);
+  void await_approval(const serving::Observation& now);
+  void glide(const serving::Observation& now);
   void settle(const serving::Observation& now);
-  Status measure(const serving::Observation& now);
-  Status widen(const serving::Observation& now);
+  void measure(const serving::Observation& now);
+  void take_turns(const serving::Observation& now);
+  void widen(const serving::Observation& now);
 
   std::optional<Breach> worth_an_experiment() const;
-  Status begin(const serving::Observation& now);
-  void open_experiment(Move move, const stats::Counts& before, const serving::Observation& now);
-  Status reflex(const serving::Observation& now);
-  Status judge_reflex(const stats::Counts& after, const serving::Observation& now);
+  void begin(const serving::Observation& now);
+  void open_experiment(Proposal proposal, const serving::Observation& now);
+  bool reflex(const serving::Observation& now);
+  void judge_reflex(const stats::Counts& after, const serving::Observation& now);
   void judge_envelope();
   void publish_envelope();
   bool tripped() const;
@@ -85,10 +120,10 @@ class Loop {
   // the target is in force there; an error when guard or engine refuse.
   Result<bool> step(guard::SafetyExecutor& guard, serving::Scope scope,
                     const serving::Observation& now);
-  Status confirm(const std::string& reason);
+  void confirm(const std::string& reason);
   // What a revert says about the setting tried.
   enum class Finding : std::uint8_t { kNothing, kNoBetter, kWorse };
-  Status revert(const std::string& reason, Finding finding);
+  void revert(const std::string& reason, Finding finding);
   void learn(const Config& target, const Arms& arms);
   // One write to the engine, and how the record shows it: `moved` is the part of the fleet whose
   // values change, which is less than `scope` when a revert ends a canary.
@@ -106,9 +141,12 @@ class Loop {
   void begin_regime(double moved, double age, const serving::Observation& now);
   guard::SafetyExecutor& arm_guard();
   bool canary() const;
+  Duration settle_time(const Config& from, const Config& to) const;
 
+  bool frozen() const;
   bool may_write() const;
   std::string state() const;
+  std::string phase_name() const;
   Config in_force() const;
   void record_change(const Config& from, const Config& to, serving::Scope scope, guard::Lane lane,
                      ChangeState state, const std::string& reason);
@@ -132,6 +170,15 @@ class Loop {
   serving::Observation last_;
   Phase phase_ = Phase::kSteady;
   std::optional<Experiment> experiment_;
+  std::optional<Proposal> proposal_;
+  std::string trouble_;         // why observations are not believed; empty when they are
+  TimePoint trouble_since_{};
+  bool restoring_ = false;      // the confirmed setting may not be in force: put it back
+  TimePoint restore_at_{};      // next attempt
+  bool anchored_ = false;       // the engine keeps the confirmed set for the day we die
+  Config alien_;                // somebody's setting that the guardrails forbid, while in force
+  int foreign_ticks_ = 0;       // ticks in a row that another setting than ours was in force
+  Config before_confirmed_;     // what was confirmed before; empty when nothing was
   TimePoint quiet_until_{};  // settling after a move of the fleet: not counted
   std::optional<stats::Counts> before_reflex_;
   double credit_ = 0;        // bad requests beyond the target, not yet spent

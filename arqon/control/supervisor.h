@@ -33,7 +33,8 @@ class Supervisor {
   // Frozen: nothing is written but reverts. Paused: nothing new is begun; what is open goes on.
   virtual bool frozen() = 0;
   virtual bool paused() = 0;
-  // True once for each request to go back to the confirmed setting now; the loop then pauses.
+  // True once for each request to take back what is open, or else what was confirmed last. The
+  // supervisor itself says paused() from then on, until the person resumes.
   virtual bool take_rollback() = 0;
   // The answer to a proposal (mode approve), by its decision number.
   virtual Answer answer(std::uint64_t decision) = 0;

@@ -48,7 +48,9 @@ class FakeEngine final : public serving::Engine, public Clock {
   const serving::Capabilities& capabilities() const override { return capabilities_; }
   Result<Config> apply(const Config& setting, serving::Scope scope) override {
     ++applies;
-    if (refuse_applies) return fail(ErrorCode::kUnavailable, "the engine does not answer");
+    if (gone() || refuse_applies) {
+      return fail(ErrorCode::kUnavailable, "the engine does not answer");
+    }
     Config effective = setting;
     if (clamp) clamp(effective);
     for (std::size_t r = 0; r < replicas_.size(); ++r) {
@@ -59,13 +61,28 @@ class FakeEngine final : public serving::Engine, public Clock {
   serving::Observation observe(serving::Scope scope) override {
     serving::Observation out = replicas_[static_cast<std::size_t>(std::max(0, scope.replica))];
     out.at = now_;
+    out.fresh = fresh;
     for (std::size_t r = 1; r < replicas_.size() && scope.replica < 0; ++r) {
       for (std::size_t c = 0; c < classes_.size(); ++c)
         add(out.classes[c], replicas_[r].classes[c]);
     }
     return out;
   }
-  serving::Health health() override { return down ? serving::Health::kDown : serving::Health::kOk; }
+  serving::Health health() override { return state; }
+  Status confirm() override {
+    if (!keeps_confirmed) return fail(ErrorCode::kUnavailable, "no place to keep it");
+    confirmed = replicas_[0].effective;
+    ++confirms;
+    return {};
+  }
+  Status renew(Duration) override {
+    ++renewals;
+    return {};
+  }
+  Status requalify() override {
+    if (state == serving::Health::kUnqualified) return fail(ErrorCode::kConflict, "another model");
+    return {};
+  }
 
   TimePoint now() const override { return now_; }
   void wait_until(TimePoint t) override {
@@ -80,8 +97,17 @@ class FakeEngine final : public serving::Engine, public Clock {
     }
   }
 
+  // Somebody (or the engine, or its start) puts a setting in force without being asked by us.
+  void put_in_force(const Config& setting) {
+    for (serving::Observation& r : replicas_) r.effective = setting;
+  }
+
   bool refuse_applies = false;
-  bool down = false;
+  serving::Health state = serving::Health::kOk;
+  bool fresh = true;
+  bool keeps_confirmed = true;
+  Config confirmed;  // the set that outlives the tuner
+  int confirms = 0, renewals = 0;
   std::function<void(Config&)> clamp;      // changes what is put in force
   int applies = 0;
 
@@ -96,7 +122,11 @@ class FakeEngine final : public serving::Engine, public Clock {
     for (std::size_t i = 0; i < serving::kLimits; ++i) to.bad_by[i] += from.bad_by[i];
     to.prompt_tokens += from.prompt_tokens;
   }
+  bool gone() const {
+    return state == serving::Health::kDown || state == serving::Health::kUnqualified;
+  }
   void second() {
+    if (state != serving::Health::kOk) return;
     for (std::size_t c = 0; c < classes_.size(); ++c) {
       const auto arrivals = static_cast<std::size_t>(classes_[c].rate_per_s);
       for (std::size_t i = 0; i < arrivals; ++i) {
