@@ -92,8 +92,8 @@ constexpr PersonVerb kPersonVerbs[] = {
     {"freeze", "Write nothing but reverts, from now on", nullptr,
      "Puts the file STATE/freeze there: it also holds for the next tuner when none runs. `touch\n"
      "STATE/freeze` does the same. An experiment that is open is taken back."},
-    {"rollback", "Go back to the confirmed setting now, and pause", nullptr,
-     "Ignores rate and step limits. Says whether the engine shows the confirmed setting."},
+    {"rollback", "Take back what is open, or else what was confirmed last; and pause", nullptr,
+     "Ignores rate and step limits. Says what it moved."},
     {"explain", "Print a decision with its evidence", "Its number (default: the newest)",
      "From STATE/decisions.jsonl: also after the run, and after a crash."}};
 

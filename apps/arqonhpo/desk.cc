@@ -163,21 +163,24 @@ Desk::Outcome Desk::pause() {
 
 Desk::Outcome Desk::roll_back() {
   std::unique_lock lock(mutex_);
+  const Config before = status_.in_force;
   rollback_ = true;
   paused_ = true;
   const bool seen = await_tick(lock) && !rollback_;
-  const std::string setting = report::setting_text(facts_.knobs, status_.confirmed);
-  if (seen && status_.in_force == status_.confirmed) {
-    return {fmt::format("rolled back: the confirmed setting is in force ({}); paused until "
-                        "`resume`",
-                        setting),
+  if (!seen) {
+    return {
+        "asked to go back; the loop takes it up as soon as the engine answers; paused until "
+        "`resume`",
+        {}};
+  }
+  const std::string moved = report::setting_difference(facts_.knobs, before, status_.in_force);
+  if (moved.empty()) {
+    return {fmt::format("nothing to take back: {} is what was found or confirmed first; paused "
+                        "until `resume`",
+                        report::setting_text(facts_.knobs, status_.in_force)),
             {}};
   }
-  return {
-      fmt::format("rolling back to the confirmed setting ({}); the engine has not shown it yet; "
-                  "paused until `resume`",
-                  setting),
-      {}};
+  return {fmt::format("rolled back: {}; paused until `resume`", moved), {}};
 }
 
 Desk::Outcome Desk::decide(const wire::Value& request, Answer answer) {

@@ -146,7 +146,8 @@ class LiveRun {
     Status kept = log_->append(loop_->record());
     const auto& decisions = loop_->record().decisions;
     for (; kept && seen_ < decisions.size(); ++seen_) {
-      if (decisions[seen_].action == "confirm") kept = keep_confirmed();
+      const std::string& action = decisions[seen_].action;
+      if (action == "confirm" || action == "rollback") kept = keep_confirmed();
     }
     if (kept) return;
     broken_ = true;

@@ -221,6 +221,8 @@ class Status(LiveTest):
         self.start_engine()
         tuner = self.start_tuner()
         wait_for(lambda: (self.state / "status.json").exists(), "a status")
+        wait_for(lambda: json.loads((self.state / "status.json").read_text())["status"]["in_force"],
+                 "a look of the loop")
         status = json.loads(self.expect(0, "status", "--json").stdout)
         self.assertTrue(status["alive"])
         self.assertEqual(status["status"]["pid"], tuner.pid)
@@ -239,6 +241,71 @@ class Status(LiveTest):
         self.assertIn("more than one", self.expect(2, "status").stderr)
         self.assertIn("nothing to pause",
                       self.expect(8, "pause", "--state", ".arqonhpo/a").stderr)
+
+
+class Person(LiveTest):
+    """Each verb acts within one look of the loop, a second, and says what it did."""
+
+    def status(self):
+        return json.loads(self.expect(0, "status", "--json").stdout)["status"]
+
+    def wait_for_phase(self, *phases):
+        wait_for((self.state / "control.sock").exists, "the control socket")
+        return wait_for(lambda: (s := self.status())["phase"] in phases and s, f"phase {phases}")
+
+    def test_approve_begins_what_was_proposed_and_reject_does_not(self):
+        self.start_engine()
+        self.start_tuner("--mode", "approve")
+        status = self.wait_for_phase("awaiting approval")
+        self.assertEqual(self.engine_state()["writes"], 0)
+        self.assertEqual(status["in_force"], {"main.batch_size": 48})
+        text = self.expect(0, "status").stdout
+        self.assertIn(f"arqonhpo approve {status['decision']}", text)
+        self.assertIn("not the one", self.expect(7, "approve", "77").stderr)
+        self.assertIn("rejected", self.expect(0, "reject", status["decision"]).stdout)
+        self.assertEqual(self.engine_state()["writes"], 0)
+        status = self.wait_for_phase("awaiting approval")
+        did = self.expect(0, "approve").stdout
+        self.assertIn(f"decision {status['decision']} approved: main.batch_size", did)
+        wait_for(lambda: self.batch_size() != 48, "the approved change")
+        self.assertIn("nothing awaits", self.expect(7, "approve").stderr)
+
+    def test_pause_begins_nothing_and_resume_goes_on(self):
+        self.start_engine()
+        self.start_tuner("--mode", "approve")
+        status = self.wait_for_phase("awaiting approval")
+        self.expect(0, "reject", status["decision"])
+        self.assertIn("paused", self.expect(0, "pause").stdout)
+        self.assertTrue(self.status()["paused"])
+        self.assertIn("paused", self.expect(0, "status").stdout)
+        self.assertIn("resumed", self.expect(0, "resume").stdout)
+        self.assertFalse(self.status()["paused"])
+        self.wait_for_phase("awaiting approval")
+
+    def test_freeze_takes_back_what_is_open_within_two_looks(self):
+        self.start_engine()
+        self.start_tuner()
+        wait_for(lambda: self.batch_size() != 48, "an experiment")
+        began = time.monotonic()
+        self.assertIn("frozen", self.expect(0, "freeze").stdout)
+        self.assertLess(time.monotonic() - began, 5)
+        wait_for(lambda: self.batch_size() == 48 or "confirm" in self.actions(), "the revert", 10)
+        self.assertTrue(self.status()["frozen"])
+
+    def test_rollback_takes_back_the_open_experiment_then_the_confirmed_one(self):
+        self.start_engine()
+        self.start_tuner()
+        wait_for(lambda: self.batch_size() != 48, "an experiment")
+        did = self.expect(0, "rollback").stdout
+        if "confirm" not in self.actions():
+            self.assertIn("-> 48", did.replace("\u2192", "->"))
+            self.assertEqual(self.batch_size(), 48)
+        self.assertTrue(self.status()["paused"])
+        self.expect(0, "resume")
+        wait_for(lambda: "confirm" in self.actions(), "a confirmed setting")
+        self.assertIn("rolled back", self.expect(0, "rollback").stdout)
+        self.assertEqual(self.batch_size(), 48)
+        self.assertIn("nothing to take back", self.expect(0, "rollback").stdout)
 
 
 class Explain(LiveTest):
