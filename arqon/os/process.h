@@ -22,7 +22,9 @@ struct RunOptions {
   std::size_t bytes_max = 1u << 20;  // kept of each of stdout and stderr; the rest is dropped
 };
 
-// Runs a program (argv[0] is looked up in PATH; no shell) in a process group of its own and waits.
+// Runs a program (argv[0] is looked up in PATH; no shell) in a process group of its own and waits
+// until it ends. What it leaves in the background runs on, but its output is not waited for: a
+// restart command must send the output of its service elsewhere. kUsage for an empty argv;
 // kUnavailable when it cannot be started, or outlives the timeout (the whole group is then killed).
 Result<ProcessResult> run(const std::vector<std::string>& argv, const RunOptions& options = {});
 
@@ -36,7 +38,7 @@ class SystemClock final : public Clock {
   SystemClock& operator=(const SystemClock&) = delete;
   TimePoint now() const override;
   void wait_until(TimePoint t) override;
-  void wake();
+  void wake();  // also from a signal handler
 
  private:
   int wake_fd_ = -1;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace arqon::wire {
 
@@ -17,10 +18,13 @@ class SseReader {
   std::size_t dropped() const { return dropped_; }
 
  private:
+  void keep(std::string_view part);
   void line(std::string_view text, const std::function<void(std::string_view)>& on_event);
   std::size_t bytes_max_;
   std::string line_, data_;
+  std::size_t line_bytes_ = 0;  // of the line so far, also when it is not kept
   bool have_data_ = false, too_long_ = false;
+  bool first_line_ = true, skip_line_feed_ = false;
   std::size_t dropped_ = 0;
 };
 
