@@ -32,9 +32,11 @@ class TargetReader {
   std::vector<std::string> command(std::string_view key);
   // The raw value, null when absent.
   const wire::Value* find(std::string_view key);
+  // `path` below the target, e.g. "knobs[0].method"; `at` is where it stands in the text.
   void complain(const wire::Value& at, std::string_view path, std::string message);
 
-  // kInvalidConfig with one line per error, each "target.KEY (line L, column C): ...".
+  // kInvalidConfig with one line per error, each "target.KEY (line L, column C): ..."; the place is
+  // left out where the target was built in code.
   Status status() const;
 
  private:

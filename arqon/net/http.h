@@ -19,18 +19,18 @@ using Header = std::pair<std::string, std::string>;
 
 struct Request {
   std::string method = "GET";
-  std::string url;                  // http://, https://
+  std::string url;  // http://, https://
   std::vector<Header> headers;
   std::string body;
   Duration timeout = std::chrono::seconds(2);  // of the whole exchange
   std::size_t bytes_max = 8u << 20;            // of the answer
-  bool http2 = false;               // prior knowledge (h2c), as gRPC wants it
-  std::string unix_socket;          // connect here instead of the URL's host
+  bool http2 = false;                          // prior knowledge (h2c), as gRPC wants it
+  std::string unix_socket;                     // connect here instead of the URL's host
 };
 
 struct Response {
   int status = 0;
-  std::vector<Header> headers;      // names in lower case; trailers (grpc-status) come last
+  std::vector<Header> headers;  // names in lower case; trailers (grpc-status) come last
   std::string body;
   const std::string* header(std::string_view name) const;  // null when absent
 };
