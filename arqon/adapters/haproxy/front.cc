@@ -145,14 +145,14 @@ bool Front::look(TimePoint now) {
 
 void Front::begin_epoch() {
   ++epoch_;
-  if (log_ != nullptr) {
-    log_->reset();
-    mark_ = Mark{.lines = log_->counts().lines,
-                 .unmarked = log_->counts().unmarked,
-                 .broken = log_->counts().broken};
-  }
-  billed_.assign(names_.size(), 0);
+  begin_counting();
+  mark_.finished = 0;
   last_finished_ = 0;
+}
+
+void Front::begin_counting() {
+  billed_.assign(names_.size(), 0);
+  if (log_ != nullptr) log_->reset();
 }
 
 void Front::charge(TimePoint now) {

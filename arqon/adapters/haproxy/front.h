@@ -67,6 +67,8 @@ class Front final : public Router {
 
   // Rises by one whenever HAProxy starts anew; counters begin again then.
   std::uint64_t epoch() const { return epoch_; }
+  // Counters of the log begin again though HAProxy does not: an engine behind it began anew.
+  void begin_counting();
   // Dollars since attach.
   double paid_dollars() const { return paid_; }
   // Why the log's counts cannot be believed, empty when they can: lines are lost or never come.
