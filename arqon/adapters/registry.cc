@@ -1,11 +1,15 @@
 #include <algorithm>
 
 #include "arqon/adapters/adapter.h"
+#include "arqon/adapters/haproxy/engine.h"
 
 namespace arqon::adapters {
 
 const std::vector<Adapter>& registry() {
-  static const std::vector<Adapter> adapters{};
+  static const std::vector<Adapter> adapters{
+      {"haproxy", "HAProxy 2.4 to 3.x: shares of servers and a cap in front of one, both live",
+       haproxy::attach, haproxy::probe},
+  };
   return adapters;
 }
 
