@@ -92,10 +92,12 @@ serving::RequestOutcome outcome_of(const Row& row) {
   out.prompt_tokens = row.prompt_tokens;
   out.output_tokens = row.output_tokens;
   if (row.failure != Failure::kNone) return out;
-  const auto since_due = [&](double t_s) { return std::max(0.0, t_s - row.arrival_s) * 1e3; };
+  const auto since_due = [&](double t_s) {
+    return t_s == Row::kNever ? -1 : std::max(0.0, t_s - row.arrival_s) * 1e3;
+  };
   out.ttft_ms = since_due(row.first_token_s);
   out.e2e_ms = since_due(row.last_token_s);
-  if (row.output_tokens > 1) {
+  if (row.output_tokens > 1 && row.first_token_s != Row::kNever) {
     out.tpot_ms = (row.last_token_s - row.first_token_s) * 1e3 / (row.output_tokens - 1.0);
     out.max_gap_ms = row.max_gap_ms;
   }
