@@ -2,6 +2,7 @@
 
 #include "arqon/adapters/adapter.h"
 #include "arqon/adapters/sglang/sglang.h"
+#include "arqon/adapters/tensorrt_llm/tensorrt_llm.h"
 
 namespace arqon::adapters {
 
@@ -9,6 +10,8 @@ const std::vector<Adapter>& registry() {
   static const std::vector<Adapter> adapters{
       {"sglang", "SGLang 0.5: what /set_internal_state accepts (not run, only replayed)",
        sglang::attach, sglang::probe},
+      {"tensorrt_llm", "trtllm-serve 1.x: knobs by your restart command (not run, only replayed)",
+       tensorrt_llm::attach, tensorrt_llm::probe},
   };
   return adapters;
 }
