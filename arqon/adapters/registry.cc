@@ -2,6 +2,8 @@
 
 #include "arqon/adapters/adapter.h"
 #include "arqon/adapters/haproxy/engine.h"
+#include "arqon/adapters/sglang/sglang.h"
+#include "arqon/adapters/tensorrt_llm/tensorrt_llm.h"
 
 namespace arqon::adapters {
 
@@ -9,6 +11,10 @@ const std::vector<Adapter>& registry() {
   static const std::vector<Adapter> adapters{
       {"haproxy", "HAProxy 2.4 to 3.x: shares of servers and a cap in front of one, both live",
        haproxy::attach, haproxy::probe},
+      {"sglang", "SGLang 0.5: what /set_internal_state accepts (not run, only replayed)",
+       sglang::attach, sglang::probe},
+      {"tensorrt_llm", "trtllm-serve 1.x: knobs by your restart command (not run, only replayed)",
+       tensorrt_llm::attach, tensorrt_llm::probe},
   };
   return adapters;
 }
