@@ -131,6 +131,20 @@ Status check_classes(const std::vector<serving::Slo>& classes) {
 
 // ---- Which knobs
 
+// A full queue's refusals are in no counter of Triton: without the trace nobody would see them, and
+// a tuner would find that refusing is fast.
+Status check_refusals(const Value& config, const std::vector<Knob>& knobs, Latency latency) {
+  if (latency == Latency::kTrace) return {};
+  const bool tuned = std::ranges::find(knobs, Knob::kMaxQueuedRequests) != knobs.end();
+  const auto limit = read_knob(config, Knob::kMaxQueuedRequests);
+  if (!tuned && (!limit || *limit >= kUnlimitedQueue)) return {};
+  return fail(ErrorCode::kInvalidConfig,
+              fmt::format("{}: Triton counts no request that a full queue refuses, only its trace "
+                          "shows them: start the server with {}",
+                          tuned ? "max_queued_requests" : "the model limits max_queue_size",
+                          kTraceFlags));
+}
+
 std::string offered(const Value& config) {
   std::string names;
   for (const KnobInfo& knob : knob_table()) {
@@ -245,6 +259,9 @@ Result<Found> find_knobs(const AttachRequest& request, const Value& config, Late
       return tl::unexpected(fits.error());
     }
     add_knob(found, config, *knob, parameter, latency);
+  }
+  if (const Status seen = check_refusals(config, found.knobs, latency); !seen) {
+    return tl::unexpected(seen.error());
   }
   return found;
 }

@@ -39,8 +39,14 @@ Result<Counters> read_counters(const wire::Exposition& exposition, std::string_v
                   fmt::format("metrics hold no {} of model \"{}\"", name, model));
     }
   }
+  double backend = 0;
+  for (const char* reason : {"BACKEND", "OTHER"}) {
+    backend += exposition.sum("nv_inference_request_failure",
+                              {labels.front(), {"reason", reason}});
+  }
   return Counters{.success = series[0].second,
                   .failure = series[1].second,
+                  .backend = backend,
                   .inferences = series[2].second,
                   .executions = series[3].second,
                   .request_us = series[4].second,

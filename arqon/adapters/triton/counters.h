@@ -15,7 +15,10 @@ namespace arqon::adapters::triton {
 
 struct Counters {
   double success = 0;
-  double failure = 0;       // refused, cut by a timeout, failed in the backend
+  // Timed out in the queue or failed in the backend. What a full queue refuses is in none of
+  // Triton's counters, and an error that the model itself answers counts as success.
+  double failure = 0;
+  double backend = 0;       // of those: computed, and the backend failed
   double inferences = 0;    // rows
   double executions = 0;    // batches
   double request_us = 0;    // summed over requests

@@ -179,7 +179,7 @@ Result<Config> LiveTriton::apply(const Config& setting, serving::Scope scope) {
 void LiveTriton::began_again() {
   ++last_.epoch;
   for (serving::ClassCounters& counters : last_.classes) counters = {};
-  late_remainder_ = 0;
+  late_remainder_ = failed_untraced_ = 0;
   if (trace_) trace_->restarted();
 }
 
@@ -189,6 +189,11 @@ void LiveTriton::count_traced(serving::ClassCounters& counters) {
     serving::RequestOutcome outcome;
     outcome.end = traced.served ? serving::RequestOutcome::End::kFinished
                                 : serving::RequestOutcome::End::kRejected;
+    // A trace does not tell an answer from the backend's failure; the counters do.
+    if (traced.served && failed_untraced_ >= 1) {
+      outcome.end = serving::RequestOutcome::End::kFailed;
+      failed_untraced_ -= 1;
+    }
     outcome.output_tokens = traced.served ? 1 : 0;  // an answer
     outcome.e2e_ms = traced.e2e_ms();
     serving::count(outcome, slo, counters);
@@ -229,6 +234,7 @@ bool LiveTriton::count(const wire::Exposition& exposition) {
   const double failed = now->failure - before.failure;
   serving::ClassCounters& counters = last_.classes.front();
   if (trace_) {
+    failed_untraced_ += now->backend - before.backend;
     count_traced(counters);
   } else {
     count_summary(exposition, served, failed, counters);

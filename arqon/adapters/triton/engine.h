@@ -83,6 +83,7 @@ class LiveTriton final : public serving::Engine {
   std::string rest_;         // fingerprint of the config beside our knobs
   double batch_size_;        // max_batch_size as we know it to be in force
   double batch_size_sent_;   // and as it was sent last, should the answer have been lost
+  double failed_untraced_ = 0;  // failures of the backend whose trace has not come yet
   double late_remainder_ = 0;  // fractions of requests that summaries call late
   bool unqualified_ = false;   // a load changed more than it was told to
 };

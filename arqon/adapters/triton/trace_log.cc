@@ -30,7 +30,8 @@ void note(Trail& trail, std::string_view event, std::uint64_t ns) {
     trail.started = ns;
   } else if (event == "COMPUTE_START") {
     trail.computed = true;
-  } else if (event == "INFER_RESPONSE_COMPLETE") {
+  } else if (event == "INFER_RESPONSE_COMPLETE" || event == "HTTP_SEND_END" ||
+             event == "GRPC_SEND_END") {
     trail.answered = std::max(trail.answered, ns);  // the last one of a stream
   } else if (event == "REQUEST_END") {
     trail.ended = ns;
@@ -60,13 +61,14 @@ bool read_entry(const wire::Value& entry, std::string_view model,
   return true;
 }
 
-// Nothing while the request has not ended, or when its times run backwards.
+// A file holds requests that are over. One that a full queue refused has no end of its own. Nothing
+// when its times run backwards.
 std::optional<TracedRequest> finish(const Trail& trail) {
-  if (!trail.ours || trail.ended == 0) return std::nullopt;
+  if (!trail.ours) return std::nullopt;
   TracedRequest request;
   request.begin_ns = trail.received != 0 ? trail.received : trail.started;
-  request.end_ns = trail.answered != 0 ? trail.answered : trail.ended;
-  request.served = trail.computed;
+  request.end_ns = std::max({trail.answered, trail.ended, trail.started});
+  request.served = trail.computed && trail.ended != 0;
   if (request.begin_ns == 0 || request.end_ns < request.begin_ns) return std::nullopt;
   return request;
 }

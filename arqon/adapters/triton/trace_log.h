@@ -19,7 +19,7 @@ namespace arqon::adapters::triton {
 struct TracedRequest {
   std::uint64_t begin_ns = 0;  // the server's monotonic clock
   std::uint64_t end_ns = 0;
-  bool served = false;  // false: it ended without having been computed (refused, timed out)
+  bool served = false;  // false: it was not computed (refused by a full queue, timed out)
   double e2e_ms() const { return static_cast<double>(end_ns - begin_ns) * 1e-6; }
 };
 
@@ -52,7 +52,8 @@ class TraceLog {
   std::filesystem::path file_;
   std::string model_;
   std::uint64_t next_ = 0;
-  std::filesystem::file_time_type last_write_{};  // of the newest file that was taken or passed over
+  // Of the newest file that was taken or passed over; the file clock's zero is no early time.
+  std::filesystem::file_time_type last_write_ = std::filesystem::file_time_type::min();
   std::uint64_t unreadable_ = 0;
 };
 
