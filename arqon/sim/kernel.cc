@@ -17,6 +17,7 @@ constexpr Ps kFrontEnd = 4 * kPsPerMs;
 constexpr Ps kRestartTick = 250 * kPsPerMs;
 constexpr Ps kDrainSlice = kPsPerSecond;
 constexpr Ps kDrainMost = 600 * kPsPerSecond;
+constexpr double kSameValue = 1e-9;  // relative; rounding of a grid, not another value
 constexpr Duration kLiveSettle = std::chrono::seconds(5);
 constexpr Duration kRestartSettle = std::chrono::seconds(15);
 
@@ -148,6 +149,9 @@ Config Twin::Kernel::read_config(bool in_force, int replica) const {
 
 void Twin::Kernel::fill_capabilities() {
   capabilities_.engine = "simulated vllm-v1";
+  capabilities_.identity = {.engine = capabilities_.engine,
+                            .model = std::string(seats_[0].model->name),
+                            .hardware = std::string(seats_[0].gpu->name)};
   capabilities_.knobs = options_.knobs.parameters();
   for (std::size_t i = 0; i < bindings_.size(); ++i) {
     const bool restart = bindings_[i].knob != nullptr && bindings_[i].knob->restart;
@@ -164,6 +168,30 @@ void Twin::Kernel::fill_capabilities() {
   capabilities_.replicas = static_cast<int>(seats_.size());
 }
 
+// The setting as it will stand. What is in force already may stay wherever it lies, and a value
+// that differs from it by rounding is the same value: it must not cost a restart.
+Result<Config> Twin::Kernel::accept(const Config& setting, const Config& present) const {
+  Config accepted = present;
+  Config checked = options_.knobs.default_config();
+  for (std::size_t i = 0; i < options_.knobs.size(); ++i) {
+    const auto first = static_cast<std::ptrdiff_t>(options_.knobs.offset(i));
+    const auto slots = static_cast<std::ptrdiff_t>(options_.knobs[i].slots());
+    const auto begin = setting.begin() + first;
+    const auto same = [](double a, double b) {
+      return std::abs(a - b) <= kSameValue * std::max(1.0, std::abs(b));
+    };
+    if (std::equal(begin, begin + slots, present.begin() + first, same)) continue;
+    std::copy_n(begin, slots, accepted.begin() + first);
+    std::copy_n(begin, slots, checked.begin() + first);
+  }
+  const auto outside = options_.knobs.first_violation(checked);
+  if (!outside) return accepted;
+  const Parameter& p = options_.knobs[*outside];
+  return invalid(fmt::format("{} is not in the domain of {}: {} to {} in steps of {}",
+                             setting[options_.knobs.offset(*outside)], p.name, p.min, p.max,
+                             p.grid_step()));
+}
+
 Result<Config> Twin::Kernel::apply(const Config& setting, serving::Scope scope) {
   if (scope.replica < serving::Scope::kAll || scope.replica >= capabilities_.replicas) {
     return invalid(
@@ -175,8 +203,10 @@ Result<Config> Twin::Kernel::apply(const Config& setting, serving::Scope scope) 
     return invalid(
         fmt::format("a setting of this engine has {} finite values", options_.knobs.slots()));
   }
-  Config accepted = options_.knobs.snap(setting);
   const Config present = read_config(false, scope.replica);
+  Result<Config> taken = accept(setting, present);
+  if (!taken) return taken;
+  Config accepted = std::move(*taken);
   std::vector<EngineSettings> wanted;
   for (const Seat& seat : seats_) wanted.push_back(seat.wanted);
   for (std::size_t i = 0; i < bindings_.size(); ++i) {

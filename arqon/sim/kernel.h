@@ -58,6 +58,7 @@ class Twin::Kernel {
   // Values of the replicas' settings; of the first one a knob moves, or of `replica` if it is one.
   Config read_config(bool in_force, int replica = serving::Scope::kAll) const;
   void fill_capabilities();
+  Result<Config> accept(const Config& setting, const Config& present) const;
 
   void run_slice(Ps target);
   void run_closed(Ps target);

@@ -96,16 +96,43 @@ TEST(TwinCreate, engine_defaults_follow_the_gpu) {
   EXPECT_EQ(make_twin(options)->capabilities().boot, (Config{256, 2048}));
 }
 
-TEST(TwinApply, clamps_and_reads_back) {
+TEST(TwinApply, takes_the_domain_and_nothing_else_and_reads_back) {
   TwinOptions options = small_twin();
-  add_knob(options, "main.batch_size", 8, 1024);
+  add_knob(options, "main.batch_size", 8, 512);  // it boots at 1024
+  add_knob(options, "main.gpu_memory_utilization", 0.5, 0.95, 0.01);
   const auto twin = make_twin(options);
-  EXPECT_EQ(twin->apply({3}).value(), (Config{8}));
-  EXPECT_EQ(twin->apply({99.6}).value(), (Config{100}));
-  EXPECT_EQ(twin->observe().effective, (Config{100}));
-  EXPECT_EQ(twin->apply(Config{}).error().code, ErrorCode::kInvalidConfig);
-  EXPECT_EQ(twin->apply(Config{std::nan("")}).error().code, ErrorCode::kInvalidConfig);
-  EXPECT_EQ(twin->observe().effective, (Config{100}));
+  EXPECT_EQ(twin->apply({100, 0.92}).value(), (Config{100, 0.92}));
+  EXPECT_EQ(twin->observe().effective, (Config{100, 0.92}));
+  const double nan = std::nan("");
+  for (const Config& outside : {Config{3, 0.92}, {1024, 0.92}, {99.6, 0.92}, {100, 0.925},
+                                {nan, 0.92}, {100}, {}, {100, 0.92, 1}}) {
+    EXPECT_EQ(twin->apply(outside).error().code, ErrorCode::kInvalidConfig);
+    EXPECT_EQ(twin->observe().effective, (Config{100, 0.92}));
+  }
+}
+
+TEST(TwinApply, what_is_in_force_may_stay_outside_the_domain) {
+  TwinOptions options = small_twin();
+  add_knob(options, "main.batch_size", 8, 512);
+  add_knob(options, "main.prefill_token_budget", 1024, 8192);
+  const auto twin = make_twin(options);
+  EXPECT_EQ(twin->apply({1024, 2048}).value(), (Config{1024, 2048}));
+  EXPECT_EQ(twin->apply({512, 2048}).value(), (Config{512, 2048}));
+  EXPECT_FALSE(twin->apply({1024, 2048}).has_value());
+}
+
+// 0.5 + 42 * 0.01 is not 0.92 to the last digit; a restart for that would be a restart for nothing.
+TEST(TwinApply, a_value_that_differs_by_rounding_restarts_nothing) {
+  TwinOptions options = small_twin();
+  options.fleet.pools[0].replicas = 2;
+  add_knob(options, "main.gpu_memory_utilization", 0.5, 0.95, 0.01);
+  set_trace(options, {request_at(1.5, 100, 400)});
+  const auto twin = make_twin(options);
+  const Config rounded = options.knobs.snap(Config{0.92});
+  ASSERT_NE(rounded, (Config{0.92}));
+  EXPECT_EQ(twin->apply(rounded).value(), (Config{0.92}));
+  twin->wait_until(time_at(2));
+  EXPECT_EQ(twin->observe(serving::Scope{0}).running, 1);  // a restart would have closed it
 }
 
 TEST(TwinApply, a_forbidden_knob_never_moves) {
