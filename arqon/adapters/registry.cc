@@ -1,11 +1,17 @@
 #include <algorithm>
 
 #include "arqon/adapters/adapter.h"
+#include "arqon/adapters/triton/triton.h"
 
 namespace arqon::adapters {
 
 const std::vector<Adapter>& registry() {
-  static const std::vector<Adapter> adapters{};
+  static const std::vector<Adapter> adapters{
+      {.name = "triton",
+       .about = "Triton 2.51 and alike: batching by reloads under load, instances in place",
+       .attach = triton::attach,
+       .probe = triton::probe},
+  };
   return adapters;
 }
 
