@@ -9,6 +9,7 @@
 #include "arqon/adapters/target_reader.h"
 #include "arqon/adapters/triton/engine.h"
 #include "arqon/adapters/triton/triton.h"
+#include "arqon/space/space.h"
 #include "arqon/wire/diagnostic.h"
 
 namespace arqon::adapters::triton {
@@ -197,11 +198,11 @@ Status check_bounds(const Value& config, Knob knob, const Parameter& asked) {
                                                 : "which is all that Triton takes"));
   }
   const double now = read_knob(config, knob).value();
-  if (now < asked.min || now > asked.max) {
+  if (!Space({asked}).contains(Config{now})) {
     return fail(ErrorCode::kInvalidConfig,
-                fmt::format("{}: the value in force, {}, is outside the bounds [{}, {}]: widen "
-                            "them, or set a value inside in the model's config.pbtxt", asked.name,
-                            now, asked.min, asked.max));
+                fmt::format("{}: the value in force, {}, is outside the bounds [{}, {}] or off "
+                            "their grid: widen them, or set another value in the model's "
+                            "config.pbtxt", asked.name, now, asked.min, asked.max));
   }
   return {};
 }
@@ -218,7 +219,6 @@ std::vector<Parameter> everything(const Value& config) {
     p.scale = knob == Knob::kPreferredBatchSize ? Scale::kLog : Scale::kLinear;
     p.min = info(knob).min;
     p.max = knob == Knob::kMaxWait ? std::max(100.0, *now) : capacity(config, knob);
-    p.step = knob == Knob::kMaxWait ? 0.1 : 1;
     all.push_back(p);
   }
   return all;

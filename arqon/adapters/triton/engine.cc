@@ -85,14 +85,13 @@ Status LiveTriton::check_setting(const Config& setting, serving::Scope scope) co
     return fail(ErrorCode::kInvalidConfig, fmt::format("{} values for {} knobs", setting.size(),
                                                        space.slots()));
   }
-  for (std::size_t k = 0; k < space.size(); ++k) {
-    const Parameter& p = space[k];
-    if (!std::isfinite(setting[k]) || setting[k] < p.min || setting[k] > p.max) {
-      return fail(ErrorCode::kInvalidConfig,
-                  fmt::format("{}: {} is outside [{}, {}]", p.name, setting[k], p.min, p.max));
-    }
+  if (const auto broken = space.first_violation(setting)) {
+    const Parameter& p = space[*broken];
+    return fail(ErrorCode::kInvalidConfig,
+                fmt::format("{}: {} is not in [{}, {}] or off its grid", p.name, setting[*broken],
+                            p.min, p.max));
   }
-  if (scope.replica > 0) {
+  if (scope.replica > 0 || scope.replica < serving::Scope::kAll) {
     return fail(ErrorCode::kInvalidConfig,
                 fmt::format("there is no replica {}: one Triton is one replica", scope.replica));
   }

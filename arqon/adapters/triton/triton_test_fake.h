@@ -41,7 +41,8 @@ class FakeTriton {
   int loads = 0;           // that named a config
   // Faults.
   bool down = false, mute = false, explicit_control = true, no_effect = false, refuse = false;
-  std::string load_breaks;                      // appended to a load's config before it is kept
+  std::string load_breaks;  // put in place of a load's empty parameters
+  std::function<void(std::string&)> clamp;  // changes what a load puts in force
   std::function<void(std::string&)> mangle_config, mangle_metrics;
 
   Transport transport() {
@@ -115,6 +116,7 @@ class FakeTriton {
     if (refuse) return fail(ErrorCode::kRefused, prefix + "load failed: told to fail");
     if (!no_effect) config = std::string(message.substr(begin));
     replace_all(config, "\"preferred_batch_size\":[]", "\"preferred_batch_size\":[32]");
+    if (clamp) clamp(config);
     if (!load_breaks.empty()) replace_all(config, "\"parameters\":{}", load_breaks);
     return std::string();
   }
