@@ -52,14 +52,22 @@ std::optional<Options> parse(int argc, char** argv) {
     }
     if (++i >= argc) return std::nullopt;
     const std::string value = argv[i];
-    if (flag == "--clients") o.clients = std::atoi(value.c_str());
-    else if (flag == "--limit-ms") o.limit_ms = std::atof(value.c_str());
-    else if (flag == "--window-s") o.window_s = std::atof(value.c_str());
-    else if (flag == "--repeats") o.repeats = std::atoi(value.c_str());
-    else if (flag == "--runs") o.runs = std::atoi(value.c_str());
-    else if (flag == "--changes") o.changes = std::atoi(value.c_str());
-    else if (flag == "--grid") o.full = value == "full";
-    else return std::nullopt;
+    if (flag == "--clients")
+      o.clients = std::atoi(value.c_str());
+    else if (flag == "--limit-ms")
+      o.limit_ms = std::atof(value.c_str());
+    else if (flag == "--window-s")
+      o.window_s = std::atof(value.c_str());
+    else if (flag == "--repeats")
+      o.repeats = std::atoi(value.c_str());
+    else if (flag == "--runs")
+      o.runs = std::atoi(value.c_str());
+    else if (flag == "--changes")
+      o.changes = std::atoi(value.c_str());
+    else if (flag == "--grid")
+      o.full = value == "full";
+    else
+      return std::nullopt;
   }
   return o;
 }
@@ -77,13 +85,14 @@ double median(std::vector<double> values) {
 }
 
 std::vector<Cell> grid(bool full) {
-  const std::vector<double> sizes = full ? std::vector<double>{1, 2, 4, 6, 8, 10, 12, 16}
-                                         : std::vector<double>{2, 6, 12, 16};
-  const std::vector<double> waits = full ? std::vector<double>{0, 2, 5, 10, 15, 20}
-                                         : std::vector<double>{0, 5, 15};
+  const std::vector<double> sizes =
+      full ? std::vector<double>{1, 2, 4, 6, 8, 10, 12, 16} : std::vector<double>{2, 6, 12, 16};
+  const std::vector<double> waits =
+      full ? std::vector<double>{0, 2, 5, 10, 15, 20} : std::vector<double>{0, 5, 15};
   std::vector<Cell> cells;
   for (const double size : sizes) {
-    for (const double wait : waits) cells.push_back({.setting = {size, wait}, .rates = {}, .p99s = {}});
+    for (const double wait : waits)
+      cells.push_back({.setting = {size, wait}, .rates = {}, .p99s = {}});
   }
   return cells;
 }
@@ -116,7 +125,8 @@ Status sweep(Rig& rig, std::vector<Cell>& cells, int repeats, std::uint64_t seed
     std::vector<std::size_t> order(cells.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
     for (std::size_t i = order.size(); i > 1; --i) {
-      std::swap(order[i - 1], order[static_cast<std::size_t>(rng.uniform() * static_cast<double>(i))]);
+      std::swap(order[i - 1],
+                order[static_cast<std::size_t>(rng.uniform() * static_cast<double>(i))]);
     }
     for (const std::size_t i : order) {
       const auto window = rig.at(cells[i].setting);
@@ -151,8 +161,11 @@ const Cell* best_of(const std::vector<Cell>& cells, double limit_ms) {
 
 Result<Config> tune(Rig& rig, const Options& o, std::uint64_t seed) {
   solver::StudyConfig config{
-      .space = Space({{.name = "preferred_batch_size", .type = ParamType::kInt, .scale = Scale::kLog,
-                       .min = 1, .max = 16},
+      .space = Space({{.name = "preferred_batch_size",
+                       .type = ParamType::kInt,
+                       .scale = Scale::kLog,
+                       .min = 1,
+                       .max = 16},
                       {.name = "max_wait_ms", .min = 0, .max = 20, .step = 0.5}}),
       .seed = seed,
       .budget = static_cast<std::uint64_t>(o.changes),
@@ -166,12 +179,13 @@ Result<Config> tune(Rig& rig, const Options& o, std::uint64_t seed) {
     solver::Trial trial{.params = *point};
     trial.metrics["requests_per_second"] = {.value = window->per_second};
     trial.metrics["late"] = {
-        .value = static_cast<double>(window->over) / static_cast<double>(std::max<std::uint64_t>(1, window->requests)),
-        .n = window->requests, .over = window->over};
+        .value = static_cast<double>(window->over) /
+                 static_cast<double>(std::max<std::uint64_t>(1, window->requests)),
+        .n = window->requests,
+        .over = window->over};
     trial.cost = window->seconds;
     fmt::print("   {:>2.0f} {:>4.1f} ms: {:>4.0f}/s p99 {:.0f} ms late {:.2f} %\n", (*point)[0],
-               (*point)[1], window->per_second, window->p99_ms,
-               100 * trial.metrics["late"].value);
+               (*point)[1], window->per_second, window->p99_ms, 100 * trial.metrics["late"].value);
     std::fflush(stdout);
     if (const Status told = solver->seed({trial}); !told) return tl::unexpected(told.error());
   }
@@ -186,9 +200,9 @@ Status noise(Rig& rig, const Options& o) {
     for (int i = 0; i < 8; ++i) {
       const auto window = rig.at(setting);
       if (!window) return tl::unexpected(window.error());
-      text += fmt::format(" {:.0f}/{:.0f}/{:.2f}%", window->per_second, window->p99_ms,
-                          100.0 * static_cast<double>(window->over) /
-                              static_cast<double>(window->requests));
+      text += fmt::format(
+          " {:.0f}/{:.0f}/{:.2f}%", window->per_second, window->p99_ms,
+          100.0 * static_cast<double>(window->over) / static_cast<double>(window->requests));
       const auto other = rig.at({2, 0});
       if (!other) return tl::unexpected(other.error());
     }
@@ -201,12 +215,12 @@ Status noise(Rig& rig, const Options& o) {
 Result<int> run(const Options& o) {
   os::SystemClock clock;
   serving::Slo slo{.name = "all"};
-  adapters::AttachRequest request{.target = wire::Object{{"engine", "triton"}, {"url", o.url},
-                                                         {"model", o.model}},
-                                  .knobs = {{.name = "main.preferred_batch_size",
-                                             .type = ParamType::kInt, .min = 1, .max = 16},
-                                            {.name = "main.max_wait_ms", .min = 0, .max = 50}},
-                                  .classes = {slo}, .clock = clock};
+  adapters::AttachRequest request{
+      .target = wire::Object{{"engine", "triton"}, {"url", o.url}, {"model", o.model}},
+      .knobs = {{.name = "main.preferred_batch_size", .type = ParamType::kInt, .min = 1, .max = 16},
+                {.name = "main.max_wait_ms", .min = 0, .max = 50}},
+      .classes = {slo},
+      .clock = clock};
   const auto engine = adapters::find("triton")->attach(request);
   if (!engine) return tl::unexpected(engine.error());
   Rig rig(o, **engine);
@@ -226,14 +240,20 @@ Result<int> run(const Options& o) {
     const auto end = tune(rig, o, static_cast<std::uint64_t>(r + 1));
     if (!end) return tl::unexpected(end.error());
     // The end and the best cell again, interleaved: the machine may have changed meanwhile.
-    std::vector<Cell> two = {{.setting = *end, .rates = {}, .p99s = {}}, {.setting = best->setting, .rates = {}, .p99s = {}}};
-    if (const Status s = sweep(rig, two, std::max(o.repeats, 3), static_cast<std::uint64_t>(r + 10)); !s) return tl::unexpected(s.error());
+    std::vector<Cell> two = {{.setting = *end, .rates = {}, .p99s = {}},
+                             {.setting = best->setting, .rates = {}, .p99s = {}}};
+    if (const Status s =
+            sweep(rig, two, std::max(o.repeats, 3), static_cast<std::uint64_t>(r + 10));
+        !s)
+      return tl::unexpected(s.error());
     const double ratio = median(two[0].rates) / median(two[1].rates);
     const bool ok = ratio >= kNear && median(two[0].p99s) <= o.limit_ms;
     near += ok ? 1 : 0;
-    fmt::print("run {}: ends at {:.0f}, {:.1f} ms: {:.0f}/s p99 {:.0f}; best cell now {:.0f}/s p99 {:.0f}: {:+.1f} % {}\n",
-               r + 1, (*end)[0], (*end)[1], median(two[0].rates), median(two[0].p99s),
-               median(two[1].rates), median(two[1].p99s), 100 * (ratio - 1), ok ? "ok" : "NOT");
+    fmt::print(
+        "run {}: ends at {:.0f}, {:.1f} ms: {:.0f}/s p99 {:.0f}; best cell now {:.0f}/s p99 "
+        "{:.0f}: {:+.1f} % {}\n",
+        r + 1, (*end)[0], (*end)[1], median(two[0].rates), median(two[0].p99s),
+        median(two[1].rates), median(two[1].p99s), 100 * (ratio - 1), ok ? "ok" : "NOT");
     std::fflush(stdout);
   }
   fmt::print("{} of {} runs within {:.0f} % of the best of {} cells after {} changes\n", near,

@@ -17,8 +17,7 @@ double nearest_rank(const std::vector<double>& sorted, double q) {
 }  // namespace
 
 TritonLoad::TritonLoad(const std::string& url, const std::string& model, int clients)
-    : url_(url + "/v2/models/" + model + "/infer"),
-      clients_(static_cast<std::size_t>(clients)) {
+    : url_(url + "/v2/models/" + model + "/infer"), clients_(static_cast<std::size_t>(clients)) {
   for (Client& client : clients_) threads_.emplace_back([this, &client] { run(client); });
 }
 

@@ -76,8 +76,10 @@ Source find_source(const Server& server, const Target& target, const wire::Expos
   } else if (setting->log_frequency < 1) {
     source.why_no_trace = "log-frequency is 0: the trace is written when the server ends";
   } else if (!folder.empty() && !std::filesystem::is_directory(folder, none)) {
-    source.why_no_trace = fmt::format("{} cannot be seen from here: name the file as it is here in "
-                                      "target.trace_file", source.file);
+    source.why_no_trace = fmt::format(
+        "{} cannot be seen from here: name the file as it is here in "
+        "target.trace_file",
+        source.file);
   }
   if (source.why_no_trace.empty()) {
     source.latency = Latency::kTrace;
@@ -87,8 +89,8 @@ Source find_source(const Server& server, const Target& target, const wire::Expos
   return source;
 }
 
-Result<Source> choose_source(const Server& server, const Target& target,
-                             const serving::Slo& slo, const wire::Exposition& metrics) {
+Result<Source> choose_source(const Server& server, const Target& target, const serving::Slo& slo,
+                             const wire::Exposition& metrics) {
   Source source = find_source(server, target, metrics);
   const bool summary = !read_summary(metrics, server.model()).empty();
   if (target.latency == "trace" && source.latency != Latency::kTrace) {
@@ -100,7 +102,8 @@ Result<Source> choose_source(const Server& server, const Target& target,
     if (!summary) {
       return fail(ErrorCode::kInvalidConfig,
                   fmt::format("target.latency \"summary\": the metrics hold no summaries; start "
-                              "the server with {}", kSummaryFlag));
+                              "the server with {}",
+                              kSummaryFlag));
     }
     source.latency = Latency::kSummary;
   }
@@ -108,24 +111,25 @@ Result<Source> choose_source(const Server& server, const Target& target,
   if (source.latency == Latency::kNone && slo.e2e_ms != serving::kNoLimit) {
     return fail(ErrorCode::kInvalidConfig,
                 fmt::format("class \"{}\" limits e2e_ms, and this server tells no request's time "
-                            "({}): start it with {} (exact), or with {} (bounds)", slo.name,
-                            source.why_no_trace, kTraceFlags, kSummaryFlag));
+                            "({}): start it with {} (exact), or with {} (bounds)",
+                            slo.name, source.why_no_trace, kTraceFlags, kSummaryFlag));
   }
   return source;
 }
 
 Status check_classes(const std::vector<serving::Slo>& classes) {
   if (classes.size() != 1) {
-    return fail(ErrorCode::kInvalidConfig,
-                fmt::format("Triton cannot tell {} classes of requests apart: keep one",
-                            classes.size()));
+    return fail(
+        ErrorCode::kInvalidConfig,
+        fmt::format("Triton cannot tell {} classes of requests apart: keep one", classes.size()));
   }
   const serving::Slo& slo = classes.front();
   if (slo.ttft_ms != serving::kNoLimit || slo.tpot_ms != serving::kNoLimit ||
       slo.max_gap_ms != serving::kNoLimit || slo.ttft_ms_per_prompt_token != 0) {
     return fail(ErrorCode::kInvalidConfig,
                 fmt::format("class \"{}\": Triton measures whole requests, no tokens: the limit it "
-                            "can be held to is e2e_ms", slo.name));
+                            "can be held to is e2e_ms",
+                            slo.name));
   }
   return {};
 }
@@ -139,11 +143,11 @@ Status check_refusals(const Value& config, const std::vector<Knob>& knobs, Laten
   const bool tuned = std::ranges::find(knobs, Knob::kMaxQueuedRequests) != knobs.end();
   const auto limit = read_knob(config, Knob::kMaxQueuedRequests);
   if (!tuned && (!limit || *limit >= kUnlimitedQueue)) return {};
-  return fail(ErrorCode::kInvalidConfig,
-              fmt::format("{}: Triton counts no request that a full queue refuses, only its trace "
-                          "shows them: start the server with {}",
-                          tuned ? "max_queued_requests" : "the model limits max_queue_size",
-                          kTraceFlags));
+  return fail(
+      ErrorCode::kInvalidConfig,
+      fmt::format("{}: Triton counts no request that a full queue refuses, only its trace "
+                  "shows them: start the server with {}",
+                  tuned ? "max_queued_requests" : "the model limits max_queue_size", kTraceFlags));
 }
 
 std::string offered(const Value& config) {
@@ -176,9 +180,8 @@ Result<Knob> find_asked(const Value& config, const Parameter& asked) {
                             offered(config)));
   }
   if (const auto value = read_knob(config, knob->knob); !value) {
-    return fail(ErrorCode::kInvalidConfig,
-                fmt::format("{}: {}; this model offers {}", asked.name, value.error().message,
-                            offered(config)));
+    return fail(ErrorCode::kInvalidConfig, fmt::format("{}: {}; this model offers {}", asked.name,
+                                                       value.error().message, offered(config)));
   }
   return knob->knob;
 }
@@ -187,8 +190,8 @@ Status check_bounds(const Value& config, Knob knob, const Parameter& asked) {
   const KnobInfo& known = info(knob);
   const double largest = capacity(config, knob);
   if (asked.type != ParamType::kInt && (known.whole || asked.type != ParamType::kFloat)) {
-    return fail(ErrorCode::kInvalidConfig,
-                fmt::format("{}: its type is {}", asked.name, known.whole ? "int" : "float or int"));
+    return fail(ErrorCode::kInvalidConfig, fmt::format("{}: its type is {}", asked.name,
+                                                       known.whole ? "int" : "float or int"));
   }
   if (asked.min < known.min || asked.max > largest) {
     return fail(ErrorCode::kInvalidConfig,
@@ -202,7 +205,8 @@ Status check_bounds(const Value& config, Knob knob, const Parameter& asked) {
     return fail(ErrorCode::kInvalidConfig,
                 fmt::format("{}: the value in force, {}, is outside the bounds [{}, {}] or off "
                             "their grid: widen them, or set another value in the model's "
-                            "config.pbtxt", asked.name, now, asked.min, asked.max));
+                            "config.pbtxt",
+                            asked.name, now, asked.min, asked.max));
   }
   return {};
 }
@@ -243,8 +247,7 @@ void add_knob(Found& found, const Value& config, Knob knob, Parameter asked, Lat
 
 Result<Found> find_knobs(const AttachRequest& request, const Value& config, Latency latency) {
   Found found;
-  const std::vector<Parameter> asked =
-      request.knobs.empty() ? everything(config) : request.knobs;
+  const std::vector<Parameter> asked = request.knobs.empty() ? everything(config) : request.knobs;
   if (asked.empty()) {
     const auto why = read_knob(config, Knob::kPreferredBatchSize);
     return fail(ErrorCode::kInvalidConfig, why ? "nothing to tune" : why.error().message);

@@ -28,11 +28,11 @@ Result<Counters> read_counters(const wire::Exposition& exposition, std::string_v
       {"nv_inference_pending_request_count", 0},
   }};
   for (auto& [name, value] : series) {
-    const bool there = std::any_of(
-        exposition.series().begin(), exposition.series().end(), [&](const wire::Series& one) {
-          const std::string* label = one.label("model");
-          return one.name == name && label != nullptr && *label == model;
-        });
+    const bool there = std::any_of(exposition.series().begin(), exposition.series().end(),
+                                   [&](const wire::Series& one) {
+                                     const std::string* label = one.label("model");
+                                     return one.name == name && label != nullptr && *label == model;
+                                   });
     value = exposition.sum(name, labels);
     if (!there || !std::isfinite(value) || value < 0) {
       return fail(ErrorCode::kRefused,
@@ -41,8 +41,7 @@ Result<Counters> read_counters(const wire::Exposition& exposition, std::string_v
   }
   double backend = 0;
   for (const char* reason : {"BACKEND", "OTHER"}) {
-    backend += exposition.sum("nv_inference_request_failure",
-                              {labels.front(), {"reason", reason}});
+    backend += exposition.sum("nv_inference_request_failure", {labels.front(), {"reason", reason}});
   }
   return Counters{.success = series[0].second,
                   .failure = series[1].second,

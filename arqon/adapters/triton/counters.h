@@ -18,12 +18,12 @@ struct Counters {
   // Timed out in the queue or failed in the backend. What a full queue refuses is in none of
   // Triton's counters, and an error that the model itself answers counts as success.
   double failure = 0;
-  double backend = 0;       // of those: computed, and the backend failed
-  double inferences = 0;    // rows
-  double executions = 0;    // batches
-  double request_us = 0;    // summed over requests
+  double backend = 0;     // of those: computed, and the backend failed
+  double inferences = 0;  // rows
+  double executions = 0;  // batches
+  double request_us = 0;  // summed over requests
   double queue_us = 0;
-  double pending = 0;       // gauge: requests that wait now
+  double pending = 0;  // gauge: requests that wait now
 
   // Something that only grows has shrunk: the counters began again.
   bool fell_since(const Counters& earlier) const;

@@ -30,10 +30,15 @@ Duration settle_of(Latency latency) {
 
 LiveTriton::LiveTriton(Server server, Options options, Found found, const Value& config,
                        Clock& clock)
-    : server_(std::move(server)), options_(std::move(options)), found_(std::move(found)),
-      clock_(clock), attached_(clock.now()), progress_(attached_),
+    : server_(std::move(server)),
+      options_(std::move(options)),
+      found_(std::move(found)),
+      clock_(clock),
+      attached_(clock.now()),
+      progress_(attached_),
       rest_(fingerprint(config, touched())),
-      batch_size_(config.find("max_batch_size")->number()), batch_size_sent_(batch_size_) {
+      batch_size_(config.find("max_batch_size")->number()),
+      batch_size_sent_(batch_size_) {
   if (options_.latency == Latency::kTrace) {
     trace_.emplace(options_.trace_file, server_.model());
     trace_->skip_existing();
@@ -72,7 +77,8 @@ std::optional<std::string> LiveTriton::changed(const Value& config) const {
   for (std::size_t k = 0; k < found_.knobs.size(); ++k) {
     // What we did not write ourselves is what the model was started with: its capacity.
     const bool ours = largest == batch_size_ || largest == batch_size_sent_;
-    if (found_.knobs[k] == Knob::kBatchSize && !ours && found_.capabilities.knobs[k].max > largest) {
+    if (found_.knobs[k] == Knob::kBatchSize && !ours &&
+        found_.capabilities.knobs[k].max > largest) {
       return fmt::format("max_batch_size is {} now", largest);
     }
   }
@@ -82,14 +88,13 @@ std::optional<std::string> LiveTriton::changed(const Value& config) const {
 Status LiveTriton::check_setting(const Config& setting, serving::Scope scope) const {
   const Space space(found_.capabilities.knobs);
   if (setting.size() != space.slots()) {
-    return fail(ErrorCode::kInvalidConfig, fmt::format("{} values for {} knobs", setting.size(),
-                                                       space.slots()));
+    return fail(ErrorCode::kInvalidConfig,
+                fmt::format("{} values for {} knobs", setting.size(), space.slots()));
   }
   if (const auto broken = space.first_violation(setting)) {
     const Parameter& p = space[*broken];
-    return fail(ErrorCode::kInvalidConfig,
-                fmt::format("{}: {} is not in [{}, {}] or off its grid", p.name, setting[*broken],
-                            p.min, p.max));
+    return fail(ErrorCode::kInvalidConfig, fmt::format("{}: {} is not in [{}, {}] or off its grid",
+                                                       p.name, setting[*broken], p.min, p.max));
   }
   if (scope.replica > 0 || scope.replica < serving::Scope::kAll) {
     return fail(ErrorCode::kInvalidConfig,
@@ -124,7 +129,8 @@ Result<Config> LiveTriton::read_back(const Config& before, const Config& asked) 
   if (const auto why = changed(*config)) {
     unqualified_ = true;
     return fail(ErrorCode::kConflict, fmt::format("after the load {}: nothing more is written "
-                                                  "until the engine is looked at again", *why));
+                                                  "until the engine is looked at again",
+                                                  *why));
   }
   auto now = read(*config);
   if (!now) return fail(ErrorCode::kConflict, now.error().message);
@@ -148,8 +154,9 @@ Result<Config> LiveTriton::apply(const Config& setting, serving::Scope scope) {
   const auto config = server_.config();
   if (!config) return tl::unexpected(config.error());
   if ("triton " + *version != found_.capabilities.identity.engine) {
-    return fail(ErrorCode::kRefused, "this is triton " + *version + " now: not written to until "
-                                     "it is looked at again");
+    return fail(ErrorCode::kRefused, "this is triton " + *version +
+                                         " now: not written to until "
+                                         "it is looked at again");
   }
   if (const auto why = changed(*config)) {
     return fail(ErrorCode::kRefused, *why + ": not written to until it is looked at again");
@@ -242,7 +249,8 @@ bool LiveTriton::count(const wire::Exposition& exposition) {
   const TimePoint at = clock_.now();
   const double since_us = to_seconds(at - last_.at) * 1e6;
   // Little's law: time spent in execution per time that passed.
-  const double computing = (now->request_us - now->queue_us) - (before.request_us - before.queue_us);
+  const double computing =
+      (now->request_us - now->queue_us) - (before.request_us - before.queue_us);
   if (counters_ && since_us > 0) last_.running = std::max(0.0, computing / since_us);
   if (served + failed > 0 || now->pending <= 0) progress_ = at;
   counters_ = *now;
@@ -251,10 +259,9 @@ bool LiveTriton::count(const wire::Exposition& exposition) {
 
 Observation LiveTriton::observe(serving::Scope /*scope*/) {
   const auto exposition = server_.metrics();
-  const auto config = exposition ? server_.config()
-                                 : Result<Value>(tl::unexpected(exposition.error()));
-  const auto effective = config ? read(*config)
-                                : Result<Config>(tl::unexpected(config.error()));
+  const auto config =
+      exposition ? server_.config() : Result<Value>(tl::unexpected(exposition.error()));
+  const auto effective = config ? read(*config) : Result<Config>(tl::unexpected(config.error()));
   // All or nothing: counters without the setting they belong to prove nothing.
   last_.fresh = exposition && effective && count(*exposition);
   if (last_.fresh) last_.effective = *effective;
@@ -277,8 +284,8 @@ Health LiveTriton::health() {
   if (!config) return Health::kDegraded;
   const auto versions = server_.versions();
   if (!versions) return Health::kDegraded;
-  if ("triton " + *version != found_.capabilities.identity.engine ||
-      *versions != found_.versions || changed(*config)) {
+  if ("triton " + *version != found_.capabilities.identity.engine || *versions != found_.versions ||
+      changed(*config)) {
     return Health::kUnqualified;
   }
   const auto model = server_.model_ready();
@@ -299,8 +306,8 @@ Status LiveTriton::requalify() {
   const double largest = config->find("max_batch_size")->number();
   for (std::size_t k = 0; k < found_.knobs.size(); ++k) {
     const Parameter& p = found_.capabilities.knobs[k];
-    const bool sized = found_.knobs[k] == Knob::kPreferredBatchSize ||
-                       found_.knobs[k] == Knob::kBatchSize;
+    const bool sized =
+        found_.knobs[k] == Knob::kPreferredBatchSize || found_.knobs[k] == Knob::kBatchSize;
     const bool tuned = std::ranges::find(found_.knobs, Knob::kBatchSize) != found_.knobs.end();
     const bool ours = tuned && (largest == batch_size_ || largest == batch_size_sent_);
     if (sized && !ours && p.max > std::max(largest, 1.0)) {

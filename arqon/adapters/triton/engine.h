@@ -23,24 +23,23 @@ enum class Latency : std::uint8_t {
 
 struct Options {
   Latency latency = Latency::kNone;
-  std::string trace_file;          // kTrace
-  Duration load_timeout{};         // of one reload
-  Duration stall{};                // requests wait and none ends for so long: stuck
+  std::string trace_file;   // kTrace
+  Duration load_timeout{};  // of one reload
+  Duration stall{};         // requests wait and none ends for so long: stuck
   double dollars_per_hour = 0;
 };
 
 // What attach found; fixed until requalify().
 struct Found {
   serving::Capabilities capabilities;
-  std::vector<Knob> knobs;        // same order as capabilities.knobs
+  std::vector<Knob> knobs;            // same order as capabilities.knobs
   std::vector<std::string> versions;  // of the model, that are served
 };
 
 class LiveTriton final : public serving::Engine {
  public:
   // `config` as read at attach.
-  LiveTriton(Server server, Options options, Found found, const wire::Value& config,
-             Clock& clock);
+  LiveTriton(Server server, Options options, Found found, const wire::Value& config, Clock& clock);
 
   using serving::Engine::apply;
   using serving::Engine::observe;
@@ -79,13 +78,13 @@ class LiveTriton final : public serving::Engine {
   serving::Observation last_;
   std::optional<Counters> counters_;
   TimePoint attached_;
-  TimePoint progress_;       // when a request ended last, or none was waiting
-  std::string rest_;         // fingerprint of the config beside our knobs
-  double batch_size_;        // max_batch_size as we know it to be in force
-  double batch_size_sent_;   // and as it was sent last, should the answer have been lost
+  TimePoint progress_;          // when a request ended last, or none was waiting
+  std::string rest_;            // fingerprint of the config beside our knobs
+  double batch_size_;           // max_batch_size as we know it to be in force
+  double batch_size_sent_;      // and as it was sent last, should the answer have been lost
   double failed_untraced_ = 0;  // failures of the backend whose trace has not come yet
-  double late_remainder_ = 0;  // fractions of requests that summaries call late
-  bool unqualified_ = false;   // a load changed more than it was told to
+  double late_remainder_ = 0;   // fractions of requests that summaries call late
+  bool unqualified_ = false;    // a load changed more than it was told to
 };
 
 // How long after a change measurements are mixed.

@@ -48,8 +48,10 @@ struct Bench {
         R"({"engine":"triton","url":"http://h:8000","model":"sleeper")" + std::string(more) + "}";
     serving::Slo slo{.name = "all"};
     slo.e2e_ms = e2e_ms;
-    const AttachRequest request{.target = wire::parse_json(target).value(), .knobs = std::move(knobs),
-                                .classes = {slo}, .clock = clock};
+    const AttachRequest request{.target = wire::parse_json(target).value(),
+                                .knobs = std::move(knobs),
+                                .classes = {slo},
+                                .clock = clock};
     auto made = attach_over(request, triton.transport());
     error = made ? "" : made.error().message;
     if (!made) code = made.error().code;
@@ -154,7 +156,9 @@ TEST(TritonApply, a_config_answer_that_is_not_whole_never_reaches_the_server) {
       [](std::string& text) { text.resize(text.size() / 2); },
       [](std::string& text) { text.clear(); },
       [](std::string& text) { text = "<html>502 Bad Gateway</html>"; },
-      [](std::string& text) { text = R"({"name":"sleeper","backend":"python","max_batch_size":32})"; },
+      [](std::string& text) {
+        text = R"({"name":"sleeper","backend":"python","max_batch_size":32})";
+      },
       [](std::string& text) { replace_all(text, "\"input\":[", "\"inputs\":["); },
       [](std::string& text) { replace_all(text, "\"dynamic_batching\"", "\"dynamic\""); },
       [](std::string& text) { replace_all(text, ",\"model_warmup\":[]", ""); },
@@ -210,8 +214,8 @@ TEST(TritonApply, a_load_that_changes_more_than_it_was_told_to_stops_all_writing
 TEST(TritonApply, values_outside_and_rules_between_knobs_are_checked_before_anything_is_sent) {
   Bench b;
   ASSERT_TRUE(b.attach({knob("main.preferred_batch_size", 1, 32), knob("main.batch_size", 1, 32)}));
-  for (const Config& bad : {Config{33, 32}, Config{0, 32}, Config{4}, Config{8, 4},
-                            Config{std::nan(""), 32}}) {
+  for (const Config& bad :
+       {Config{33, 32}, Config{0, 32}, Config{4}, Config{8, 4}, Config{std::nan(""), 32}}) {
     const auto effective = b.engine->apply(bad);
     ASSERT_FALSE(effective);
     EXPECT_EQ(effective.error().code, ErrorCode::kInvalidConfig) << effective.error().message;
@@ -293,13 +297,14 @@ TEST(TritonObserve, garbage_and_half_written_telemetry_leave_the_last_good_count
 }
 
 TEST(TritonObserve, with_the_trace_each_request_is_judged_by_its_own_time) {
-  const auto folder = std::filesystem::temp_directory_path() /
-                      ("arqon_engine_trace_" + std::to_string(::getpid()));
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("arqon_engine_trace_" + std::to_string(::getpid()));
   std::filesystem::remove_all(folder);
   std::filesystem::create_directory(folder);
   Bench b;
   b.triton.trace_setting = R"({"trace_level":["TIMESTAMPS"],"trace_rate":"1","log_frequency":"6",)"
-                           R"("trace_file":")" + (folder / "t").string() + "\"}";
+                           R"("trace_file":")" +
+                           (folder / "t").string() + "\"}";
   ASSERT_TRUE(b.attach(size_and_wait(), 15.0)) << b.error;
   EXPECT_LT(b.engine->capabilities().settle[0], std::chrono::seconds(10));
   b.engine->observe();
@@ -397,8 +402,11 @@ TEST(TritonProbe, an_absent_server_and_a_closed_one_say_what_to_do) {
 
 TEST(TritonServer, load_message_is_the_protobuf_that_the_real_server_took) {
   const std::string message = load_message("m", "{}");
-  const std::string expected =
-      std::string("\x12\x01m") + "\x1a\x0e" + "\x0a\x06" "config" + "\x12\x04" "\x1a\x02{}";
+  const std::string expected = std::string("\x12\x01m") + "\x1a\x0e" +
+                               "\x0a\x06"
+                               "config" +
+                               "\x12\x04"
+                               "\x1a\x02{}";
   EXPECT_EQ(message, expected);
   EXPECT_EQ(load_message("m", ""), "\x12\x01m");
 }

@@ -19,7 +19,8 @@ constexpr std::array<KnobInfo, 6> kKnobs{{
      "one preferred size, at most max_batch_size; a list that is empty reads as max_batch_size, "
      "which is what the server makes of it"},
     {Knob::kMaxWait, "max_wait_ms", "dynamic_batching.max_queue_delay_microseconds", "reload", 0,
-     60'000, false, "ms", "how long a batch below the preferred size waits; stored in microseconds"},
+     60'000, false, "ms",
+     "how long a batch below the preferred size waits; stored in microseconds"},
     {Knob::kBatchSize, "batch_size", "max_batch_size", "reload", 1, 65536, true, "requests",
      "at most what the model's file says; never below the preferred size"},
     {Knob::kInstances, "instances", "instance_group[0].count", "live", 1, 64, true, "copies",
@@ -36,8 +37,8 @@ constexpr std::array<KnobInfo, 6> kKnobs{{
 Value* member(Value& object, std::string_view key) {
   Object* members = object.as_object();
   if (members == nullptr) return nullptr;
-  const auto it = std::find_if(members->begin(), members->end(),
-                               [&](const auto& m) { return m.first == key; });
+  const auto it =
+      std::find_if(members->begin(), members->end(), [&](const auto& m) { return m.first == key; });
   return it == members->end() ? nullptr : &it->second;
 }
 
@@ -80,7 +81,8 @@ bool is_text(const Value& config, std::string_view key) {
 tl::unexpected<Error> incomplete(std::string_view what) {
   return fail(ErrorCode::kRefused,
               fmt::format("the server's answer is not a whole model config: {}; nothing was sent, "
-                          "because what a config leaves out is lost", what));
+                          "because what a config leaves out is lost",
+                          what));
 }
 
 tl::unexpected<Error> absent(std::string why) {
@@ -105,8 +107,10 @@ Result<double> read_preferred(const Value& config) {
   const Array* sizes = list == nullptr ? nullptr : list->as_array();
   if (sizes == nullptr || sizes->empty()) return config.find("max_batch_size")->number();
   if (sizes->size() > 1) {
-    return absent(fmt::format("the model has {} preferred sizes and this knob sets one: keep one "
-                              "in its config.pbtxt, or leave the knob out", sizes->size()));
+    return absent(
+        fmt::format("the model has {} preferred sizes and this knob sets one: keep one "
+                    "in its config.pbtxt, or leave the knob out",
+                    sizes->size()));
   }
   return sizes->front().number();
 }
@@ -127,8 +131,10 @@ Result<double> read_instances(const Value& config) {
   const Array* list = groups == nullptr ? nullptr : groups->as_array();
   const std::size_t count = list == nullptr ? 0 : list->size();
   if (count != 1) {
-    return absent(fmt::format("the model has {} instance groups and this knob sets the count of "
-                              "one", count));
+    return absent(
+        fmt::format("the model has {} instance groups and this knob sets the count of "
+                    "one",
+                    count));
   }
   return static_cast<double>(count_at(list->front(), "count", 1).value_or(1));
 }
@@ -224,9 +230,12 @@ void mask(Value& config, Knob knob) {
     case Knob::kMaxWait:
       if (dynamic != nullptr) erase(*dynamic, "max_queue_delay_microseconds");
       return;
-    case Knob::kBatchSize: return erase(config, "max_batch_size");
-    case Knob::kMaxQueuedRequests: return mask_policy(config, "max_queue_size");
-    case Knob::kQueueTimeout: return mask_policy(config, "default_timeout_microseconds");
+    case Knob::kBatchSize:
+      return erase(config, "max_batch_size");
+    case Knob::kMaxQueuedRequests:
+      return mask_policy(config, "max_queue_size");
+    case Knob::kQueueTimeout:
+      return mask_policy(config, "default_timeout_microseconds");
     case Knob::kInstances: {
       Value* groups = member(config, "instance_group");
       Array* list = groups == nullptr ? nullptr : groups->as_array();
@@ -271,19 +280,22 @@ Status check_whole(const Value& config, std::string_view model) {
 
 Result<double> read_knob(const Value& config, Knob knob) {
   switch (knob) {
-    case Knob::kPreferredBatchSize: return read_preferred(config);
+    case Knob::kPreferredBatchSize:
+      return read_preferred(config);
     case Knob::kMaxWait: {
       const auto dynamic = batcher(config);
       if (!dynamic) return tl::unexpected(dynamic.error());
       return static_cast<double>(
-                 count_at(**dynamic, "max_queue_delay_microseconds", 0).value_or(0)) / 1000;
+                 count_at(**dynamic, "max_queue_delay_microseconds", 0).value_or(0)) /
+             1000;
     }
     case Knob::kBatchSize: {
       const double size = config.find("max_batch_size")->number();
       if (size >= 1) return size;
       return absent("the model does not batch: its config.pbtxt says max_batch_size 0");
     }
-    case Knob::kInstances: return read_instances(config);
+    case Knob::kInstances:
+      return read_instances(config);
     case Knob::kMaxQueuedRequests:
       return read_policy(config, "max_queue_size", 1, kUnlimitedQueue);
     case Knob::kQueueTimeout:
@@ -302,7 +314,9 @@ void write_knob(Value& config, Knob knob, double value) {
     case Knob::kMaxWait:
       member_or(*dynamic, "max_queue_delay_microseconds", 0) = Value(microseconds(value));
       return;
-    case Knob::kBatchSize: *member(config, "max_batch_size") = Value(whole); return;
+    case Knob::kBatchSize:
+      *member(config, "max_batch_size") = Value(whole);
+      return;
     case Knob::kInstances:
       member_or(member(config, "instance_group")->as_array()->front(), "count", 0) = Value(whole);
       return;
@@ -316,15 +330,18 @@ void write_knob(Value& config, Knob knob, double value) {
 
 double stored_value(Knob knob, double value) {
   switch (knob) {
-    case Knob::kMaxWait: return static_cast<double>(microseconds(value)) / 1000;
+    case Knob::kMaxWait:
+      return static_cast<double>(microseconds(value)) / 1000;
     case Knob::kQueueTimeout: {
       const std::int64_t stored = stored_limit(value, kUnlimitedTimeout_ms, 1000);
       return stored == 0 ? kUnlimitedTimeout_ms : static_cast<double>(stored) / 1000;
     }
-    case Knob::kMaxQueuedRequests: return std::min(std::round(value), kUnlimitedQueue);
+    case Knob::kMaxQueuedRequests:
+      return std::min(std::round(value), kUnlimitedQueue);
     case Knob::kPreferredBatchSize:
     case Knob::kBatchSize:
-    case Knob::kInstances: return std::round(value);
+    case Knob::kInstances:
+      return std::round(value);
   }
   return value;
 }

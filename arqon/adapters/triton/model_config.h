@@ -25,8 +25,8 @@ enum class Knob : std::uint8_t {
 };
 
 // Values at which a limit stands for "none"; Triton writes 0.
-constexpr double kUnlimitedQueue = 1e6;           // requests
-constexpr double kUnlimitedTimeout_ms = 3.6e6;    // an hour
+constexpr double kUnlimitedQueue = 1e6;         // requests
+constexpr double kUnlimitedTimeout_ms = 3.6e6;  // an hour
 
 struct KnobInfo {
   Knob knob;

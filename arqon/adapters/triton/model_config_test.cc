@@ -59,10 +59,12 @@ TEST(TritonConfig, a_change_elsewhere_changes_the_fingerprint_and_the_order_of_k
   const std::array<Knob, 2> ours{Knob::kPreferredBatchSize, Knob::kMaxWait};
   const std::string before = fingerprint(real(), ours);
   EXPECT_NE(before, fingerprint(parse(with("\"count\":1", "\"count\":2")), ours));
-  EXPECT_NE(before, fingerprint(parse(with("\"max_batch_size\":32", "\"max_batch_size\":31")), ours));
+  EXPECT_NE(before,
+            fingerprint(parse(with("\"max_batch_size\":32", "\"max_batch_size\":31")), ours));
   EXPECT_NE(before, fingerprint(parse(with("\"dims\":[1]", "\"dims\":[2]")), ours));
   EXPECT_EQ(before, fingerprint(parse(with("\"name\":\"sleeper\",\"platform\":\"\"",
-                                           "\"platform\":\"\",\"name\":\"sleeper\"")), ours));
+                                           "\"platform\":\"\",\"name\":\"sleeper\"")),
+                                ours));
   EXPECT_EQ(before, fingerprint(parse(with("[4]", "[16]")), ours));
 }
 

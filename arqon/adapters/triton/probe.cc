@@ -23,8 +23,10 @@ std::string value_text(Knob knob, double value) {
 
 void add_knobs(Probe& probe, const Value& config, const Status& control) {
   for (const KnobInfo& knob : knob_table()) {
-    KnobReport report{.name = std::string(knob.name), .engine_name = std::string(knob.engine_name),
-                      .access = std::string(knob.access), .value = {},
+    KnobReport report{.name = std::string(knob.name),
+                      .engine_name = std::string(knob.engine_name),
+                      .access = std::string(knob.access),
+                      .value = {},
                       .why = std::string(knob.note)};
     if (const auto value = read_knob(config, knob.knob)) {
       report.value = value_text(knob.knob, *value);
@@ -37,8 +39,11 @@ void add_knobs(Probe& probe, const Value& config, const Status& control) {
     probe.knobs.push_back(std::move(report));
   }
   for (const std::string_view name : {"max_tokens", "kv_cache_size", "speculative_decoding_k"}) {
-    probe.knobs.push_back({.name = std::string(name), .engine_name = {}, .access = "absent",
-                           .value = {}, .why = "the model's own affair: Triton has no such setting"});
+    probe.knobs.push_back({.name = std::string(name),
+                           .engine_name = {},
+                           .access = "absent",
+                           .value = {},
+                           .why = "the model's own affair: Triton has no such setting"});
   }
 }
 
@@ -46,8 +51,8 @@ void add_latency(Probe& probe, const Server& server, const wire::Exposition& met
   const auto trace = server.trace_setting();
   const bool summary = !read_summary(metrics, server.model()).empty();
   if (trace && trace->timestamps && trace->rate == 1 && trace->log_frequency > 0) {
-    probe.notes.push_back(fmt::format("latency: exact, from {}.* (trace of every request)",
-                                      trace->file));
+    probe.notes.push_back(
+        fmt::format("latency: exact, from {}.* (trace of every request)", trace->file));
     return;
   }
   probe.notes.push_back(summary
@@ -71,10 +76,10 @@ void add_telemetry(Probe& probe, const Server& server) {
     probe.notes.push_back(counters.error().message);
     return;
   }
-  probe.notes.push_back(fmt::format(
-      "served {:.0f}, failed {:.0f}, waiting {:.0f}; mean batch {:.2f}", counters->success,
-      counters->failure, counters->pending,
-      counters->executions > 0 ? counters->inferences / counters->executions : 0));
+  probe.notes.push_back(
+      fmt::format("served {:.0f}, failed {:.0f}, waiting {:.0f}; mean batch {:.2f}",
+                  counters->success, counters->failure, counters->pending,
+                  counters->executions > 0 ? counters->inferences / counters->executions : 0));
   add_latency(probe, server, *metrics);
 }
 
@@ -109,8 +114,8 @@ Result<std::string> find_model(const Server& server, std::string_view url, Probe
   for (const std::string& name : *models) all += (all.empty() ? "" : ", ") + name;
   probe.notes.push_back(models->empty() ? "no model is loaded" : "models: " + all);
   if (!models->empty()) {
-    probe.next.push_back(fmt::format("arqonhpo doctor triton {}{}{}", url, kModels,
-                                     models->front()));
+    probe.next.push_back(
+        fmt::format("arqonhpo doctor triton {}{}{}", url, kModels, models->front()));
   }
   return std::string();
 }

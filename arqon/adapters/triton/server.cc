@@ -66,10 +66,11 @@ Transport real_transport() {
   const auto reads = std::make_shared<net::Client>();
   const auto loads = std::make_shared<net::Client>();
   return {.http = [reads](const net::Request& request) { return reads->send(request); },
-          .grpc = [loads](std::string_view target, std::string_view method,
-                          std::string_view message, Duration timeout) {
-            return net::grpc_call(*loads, target, method, message, timeout);
-          }};
+          .grpc =
+              [loads](std::string_view target, std::string_view method, std::string_view message,
+                      Duration timeout) {
+                return net::grpc_call(*loads, target, method, message, timeout);
+              }};
 }
 
 Addresses guess_addresses(std::string_view http) {
@@ -255,12 +256,14 @@ Status Server::check_control() const {
   if (error.code == ErrorCode::kUnavailable) {
     return fail(error.code, fmt::format("gRPC at {} does not answer: {}; loads go by gRPC because "
                                         "a load over HTTP freezes requests; name the port as "
-                                        "target.grpc", addresses_.grpc, shortened(error.message)));
+                                        "target.grpc",
+                                        addresses_.grpc, shortened(error.message)));
   }
   if (error.message.find("polling is enabled") != std::string::npos) {
     return fail(ErrorCode::kRefused,
                 "the server does not take loads: start it with --model-control-mode=explicit "
-                "--load-model=" + model_);
+                "--load-model=" +
+                    model_);
   }
   if (error.message.find("restricted") != std::string::npos) {
     return fail(ErrorCode::kRefused,

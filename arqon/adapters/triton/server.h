@@ -44,7 +44,7 @@ struct TraceSetting {
 
 struct ServicePoint {
   int batch = 0;
-  double mean_ms = 0;           // of one execution: input, inference and output
+  double mean_ms = 0;  // of one execution: input, inference and output
   std::uint64_t executions = 0;
 };
 
@@ -52,7 +52,8 @@ struct ServicePoint {
 class Server {
  public:
   Server(Transport transport, Addresses addresses, std::string model)
-      : transport_(std::move(transport)), addresses_(std::move(addresses)),
+      : transport_(std::move(transport)),
+        addresses_(std::move(addresses)),
         model_(std::move(model)) {}
 
   const Addresses& addresses() const { return addresses_; }

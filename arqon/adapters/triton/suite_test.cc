@@ -29,9 +29,10 @@ class ReplayedTriton final : public testing::Rig {
         R"({"engine":"triton","url":"http://h:8000","model":"sleeper","load_timeout_s":2})");
     const AttachRequest request{
         .target = *target,
-        .knobs = {{.name = "main.preferred_batch_size", .type = ParamType::kInt, .min = 1, .max = 32},
-                  {.name = "main.max_wait_ms", .min = 0, .max = 50},
-                  {.name = "main.instances", .type = ParamType::kInt, .min = 1, .max = 4}},
+        .knobs =
+            {{.name = "main.preferred_batch_size", .type = ParamType::kInt, .min = 1, .max = 32},
+             {.name = "main.max_wait_ms", .min = 0, .max = 50},
+             {.name = "main.instances", .type = ParamType::kInt, .min = 1, .max = 4}},
         .classes = {slo},
         .clock = clock_};
     auto engine = attach_over(request, triton_.transport());
@@ -83,32 +84,47 @@ class ReplayedTriton final : public testing::Rig {
   }
   Status set(Fault fault, bool on) {
     switch (fault) {
-      case Fault::kNoEffect: triton_.no_effect = on; break;
+      case Fault::kNoEffect:
+        triton_.no_effect = on;
+        break;
       case Fault::kClamp:
         triton_.clamp = [on](std::string& text) {
           if (on) replace_all(text, "[32]", "[24]");
         };
         break;
-      case Fault::kRefuse: triton_.refuse = on; break;
-      case Fault::kCounterReset: restart(on); break;
+      case Fault::kRefuse:
+        triton_.refuse = on;
+        break;
+      case Fault::kCounterReset:
+        restart(on);
+        break;
       case Fault::kOtherFlags:
         if (on) replace_all(triton_.server, "2.51.0", "2.52.0");
         restart(on);
         break;
-      case Fault::kLessCapacity: less(on); break;
-      case Fault::kHang: triton_.mute = on; break;
+      case Fault::kLessCapacity:
+        less(on);
+        break;
+      case Fault::kHang:
+        triton_.mute = on;
+        break;
       case Fault::kDown:
         if (!on) triton_.restart();
         triton_.down = on;
         break;
       case Fault::kGarbage:
-        triton_.mangle_metrics = [on](std::string& text) { if (on) text = "\x16\x03 nv_{{{"; };
+        triton_.mangle_metrics = [on](std::string& text) {
+          if (on) text = "\x16\x03 nv_{{{";
+        };
         break;
       case Fault::kHalfWritten:
-        triton_.mangle_metrics = [on](std::string& text) { if (on) text.resize(text.size() / 2); };
+        triton_.mangle_metrics = [on](std::string& text) {
+          if (on) text.resize(text.size() / 2);
+        };
         break;
       case Fault::kIdle:
-      case Fault::kNoTokens: return fail(ErrorCode::kUsage, why_not(fault));
+      case Fault::kNoTokens:
+        return fail(ErrorCode::kUsage, why_not(fault));
     }
     return {};
   }

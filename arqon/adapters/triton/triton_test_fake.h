@@ -36,12 +36,12 @@ class FakeTriton {
   std::string trace_setting =
       R"({"trace_level":["OFF"],"trace_rate":"1000","log_frequency":"0","trace_file":""})";
   double success = 0, rejected = 0, backend = 0, pending = 0;
-  double p99_ms = 20;      // of the summary; the median is half of it
+  double p99_ms = 20;  // of the summary; the median is half of it
   bool summaries = true;
-  int loads = 0;           // that named a config
+  int loads = 0;  // that named a config
   // Faults.
   bool down = false, mute = false, explicit_control = true, no_effect = false, refuse = false;
-  std::string load_breaks;  // put in place of a load's empty parameters
+  std::string load_breaks;                  // put in place of a load's empty parameters
   std::function<void(std::string&)> clamp;  // changes what a load puts in force
   std::function<void(std::string&)> mangle_config, mangle_metrics;
 
@@ -57,7 +57,9 @@ class FakeTriton {
   }
 
  private:
-  static net::Response ok(std::string body) { return {.status = 200, .headers = {}, .body = std::move(body)}; }
+  static net::Response ok(std::string body) {
+    return {.status = 200, .headers = {}, .body = std::move(body)};
+  }
 
   Result<net::Response> answer(const net::Request& request) {
     const auto ends = [&](std::string_view tail) { return request.url.ends_with(tail); };
@@ -71,8 +73,8 @@ class FakeTriton {
     if (ends("/stats")) return ok(recorded("stats.json"));
     if (ends("/repository/index")) return ok(recorded("index.json"));
     if (ends("/v2/models/sleeper")) return ok(recorded("model.json"));
-    return net::Response{.status = 404, .headers = {},
-                         .body = R"({"error":"Request for unknown model"})"};
+    return net::Response{
+        .status = 404, .headers = {}, .body = R"({"error":"Request for unknown model"})"};
   }
 
   static std::string mangled(std::string text, const std::function<void(std::string&)>& mangle) {
@@ -109,8 +111,9 @@ class FakeTriton {
     }
     const std::size_t begin = message.find('{');
     if (message.find("sleeper") == std::string_view::npos || begin == std::string_view::npos) {
-      return fail(ErrorCode::kRefused, prefix + "failed to load 'x', failed to poll from model "
-                                                "repository (gRPC status 13)");
+      return fail(ErrorCode::kRefused, prefix +
+                                           "failed to load 'x', failed to poll from model "
+                                           "repository (gRPC status 13)");
     }
     ++loads;
     if (refuse) return fail(ErrorCode::kRefused, prefix + "load failed: told to fail");

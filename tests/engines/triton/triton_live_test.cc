@@ -59,7 +59,8 @@ Status edit(const fs::path& file, std::string_view from, std::string_view to) {
   auto text = os::read_file(file, 1u << 20);
   if (!text) return tl::unexpected(text.error());
   const std::size_t at = text->find(from);
-  if (at == std::string::npos) return fail(ErrorCode::kInternal, file.string() + ": no " + std::string(from));
+  if (at == std::string::npos)
+    return fail(ErrorCode::kInternal, file.string() + ": no " + std::string(from));
   text->replace(at, from.size(), to);
   return os::write_file(file, *text);
 }
@@ -85,16 +86,17 @@ class MetricsProxy {
 };
 
 AttachRequest request_for(const Place& place, Clock& clock, double e2e_ms, wire::Object more = {}) {
-  wire::Object target{{"engine", "triton"}, {"url", place.url}, {"model", "sleeper"},
-                      {"load_timeout_s", 20}};
+  wire::Object target{
+      {"engine", "triton"}, {"url", place.url}, {"model", "sleeper"}, {"load_timeout_s", 20}};
   for (auto& member : more) target.push_back(std::move(member));
   serving::Slo slo{.name = "all"};
   slo.e2e_ms = e2e_ms;
-  return {.target = wire::Value(std::move(target)),
-          .knobs = {{.name = "main.preferred_batch_size", .type = ParamType::kInt, .min = 1, .max = 32},
-                    {.name = "main.max_wait_ms", .min = 0, .max = 50}},
-          .classes = {slo},
-          .clock = clock};
+  return {
+      .target = wire::Value(std::move(target)),
+      .knobs = {{.name = "main.preferred_batch_size", .type = ParamType::kInt, .min = 1, .max = 32},
+                {.name = "main.max_wait_ms", .min = 0, .max = 50}},
+      .classes = {slo},
+      .clock = clock};
 }
 
 // ---- The battery on the real thing
@@ -130,10 +132,14 @@ class RealTriton final : public testing::Rig {
   }
   std::string why_not(Fault fault) const override {
     switch (fault) {
-      case Fault::kIdle: return "an idle Triton loads at once";
-      case Fault::kNoTokens: return "Triton answers with tensors, not tokens";
-      case Fault::kHang: return "a Triton that hangs answers nothing at all: see the SIGSTOP test";
-      default: return "the real one does not lie: see the replayed one";
+      case Fault::kIdle:
+        return "an idle Triton loads at once";
+      case Fault::kNoTokens:
+        return "Triton answers with tensors, not tokens";
+      case Fault::kHang:
+        return "a Triton that hangs answers nothing at all: see the SIGSTOP test";
+      default:
+        return "the real one does not lie: see the replayed one";
     }
   }
   Status inject(Fault fault) override { return set(fault, true); }
@@ -160,22 +166,32 @@ class RealTriton final : public testing::Rig {
   }
   Status set(Fault fault, bool on) {
     switch (fault) {
-      case Fault::kRefuse: return refuse(on);
-      case Fault::kCounterReset: return restart(on);
+      case Fault::kRefuse:
+        return refuse(on);
+      case Fault::kCounterReset:
+        return restart(on);
       case Fault::kOtherFlags:
-        return on ? restart_with("name: \"sleeper\"", "name: \"sleeper\" default_model_filename: \"model.py\" parameters { key: \"tag\" value { string_value: \"7\" } }")
+        return on ? restart_with("name: \"sleeper\"",
+                                 "name: \"sleeper\" default_model_filename: \"model.py\" "
+                                 "parameters { key: \"tag\" value { string_value: \"7\" } }")
                   : Status{};
       case Fault::kLessCapacity:
         return on ? restart_with("max_batch_size: 32", "max_batch_size: 16")
                   : restart_with("max_batch_size: 16", "max_batch_size: 32");
-      case Fault::kDown: return control(place_, on ? "kill" : "start");
+      case Fault::kDown:
+        return control(place_, on ? "kill" : "start");
       case Fault::kGarbage:
-        metrics_.spoil = [on](std::string& text) { if (on) text = "\x16\x03 nv_{{{"; };
+        metrics_.spoil = [on](std::string& text) {
+          if (on) text = "\x16\x03 nv_{{{";
+        };
         return {};
       case Fault::kHalfWritten:
-        metrics_.spoil = [on](std::string& text) { if (on) text.resize(text.size() / 2); };
+        metrics_.spoil = [on](std::string& text) {
+          if (on) text.resize(text.size() / 2);
+        };
         return {};
-      default: return fail(ErrorCode::kUsage, why_not(fault));
+      default:
+        return fail(ErrorCode::kUsage, why_not(fault));
     }
   }
 
@@ -189,7 +205,10 @@ Result<std::shared_ptr<testing::Rig>> make_rig() {
   Place place;
   if (!place.there()) return fail(ErrorCode::kUnavailable, kAbsent);
   // As it was installed, whatever the last check left behind.
-  (void)edit(place.config(), " default_model_filename: \"model.py\" parameters { key: \"tag\" value { string_value: \"7\" } }", "");
+  (void)edit(place.config(),
+             " default_model_filename: \"model.py\" parameters { key: \"tag\" value { "
+             "string_value: \"7\" } }",
+             "");
   auto rig = std::make_shared<RealTriton>(place);
   Status attached = rig->attach();
   if (!attached) {
@@ -243,7 +262,8 @@ TEST_F(TritonLive, forty_reloads_under_load_lose_nothing_and_stall_nobody) {
   double slowest_s = 0;
   for (; reloads < 42; ++reloads) {
     const TimePoint begin = clock_.now();
-    const auto effective = engine->apply(settings[static_cast<std::size_t>(reloads) % settings.size()]);
+    const auto effective =
+        engine->apply(settings[static_cast<std::size_t>(reloads) % settings.size()]);
     ASSERT_TRUE(effective.has_value()) << effective.error().message;
     EXPECT_EQ(*effective, settings[static_cast<std::size_t>(reloads) % settings.size()]);
     slowest_s = std::max(slowest_s, to_seconds(clock_.now() - begin));
@@ -254,10 +274,11 @@ TEST_F(TritonLive, forty_reloads_under_load_lose_nothing_and_stall_nobody) {
   constexpr double kService_ms = 70;
   const double stall_ms = during.max_ms - kService_ms;
   const double stall_still_ms = still.max_ms - kService_ms;
-  fmt::print("reloads {} requests {} lost {} max {:.0f} ms (stall {:.0f} ms; without reloads {:.0f} "
-             "ms) slowest reload {:.2f} s\n",
-             reloads, during.requests, during.failed, during.max_ms, std::max(0.0, stall_ms),
-             std::max(0.0, stall_still_ms), slowest_s);
+  fmt::print(
+      "reloads {} requests {} lost {} max {:.0f} ms (stall {:.0f} ms; without reloads {:.0f} "
+      "ms) slowest reload {:.2f} s\n",
+      reloads, during.requests, during.failed, during.max_ms, std::max(0.0, stall_ms),
+      std::max(0.0, stall_still_ms), slowest_s);
   EXPECT_EQ(during.failed, 0u);
   EXPECT_GT(during.requests, 3000u);
   EXPECT_LT(stall_ms, std::max(150.0, 1.5 * stall_still_ms));
@@ -267,14 +288,17 @@ TEST_F(TritonLive, partial_and_failing_configs_never_reach_service) {
   const Addresses real = guess_addresses(place_.url);
   std::function<void(std::string&)> spoil;
   net::Client client;
-  testing::ReplayServer between([&](const testing::ReplayRequest& request) -> testing::ReplayAnswer {
-    const auto answer = client.send({.method = request.method, .url = real.http + request.path,
-                                     .headers = {}, .body = request.body});
-    if (!answer) return {.fault = testing::ReplayFault::kHangUp};
-    std::string body = answer->body;
-    if (spoil && request.path.ends_with("/config")) spoil(body);
-    return {.status = answer->status, .headers = {}, .body = std::move(body)};
-  });
+  testing::ReplayServer between(
+      [&](const testing::ReplayRequest& request) -> testing::ReplayAnswer {
+        const auto answer = client.send({.method = request.method,
+                                         .url = real.http + request.path,
+                                         .headers = {},
+                                         .body = request.body});
+        if (!answer) return {.fault = testing::ReplayFault::kHangUp};
+        std::string body = answer->body;
+        if (spoil && request.path.ends_with("/config")) spoil(body);
+        return {.status = answer->status, .headers = {}, .body = std::move(body)};
+      });
   AttachRequest request = request_for(place_, clock_, serving::kNoLimit,
                                       {{"grpc", real.grpc}, {"metrics", real.metrics}});
   for (auto& [key, value] : *request.target.as_object()) {
@@ -287,7 +311,9 @@ TEST_F(TritonLive, partial_and_failing_configs_never_reach_service) {
   const TimePoint from = load.now();
   const std::vector<std::function<void(std::string&)>> partial{
       [](std::string& text) { text.resize(text.size() / 2); },
-      [](std::string& text) { text = R"({"name":"sleeper","backend":"python","max_batch_size":32})"; },
+      [](std::string& text) {
+        text = R"({"name":"sleeper","backend":"python","max_batch_size":32})";
+      },
       [](std::string& text) { text.replace(text.find("\"input\":"), 8, "\"inputs\":"); },
       [](std::string& text) { text = "<html>"; }};
   for (const auto& one : partial) {
