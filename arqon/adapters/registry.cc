@@ -4,6 +4,7 @@
 #include "arqon/adapters/haproxy/engine.h"
 #include "arqon/adapters/sglang/sglang.h"
 #include "arqon/adapters/tensorrt_llm/tensorrt_llm.h"
+#include "arqon/adapters/triton/triton.h"
 
 namespace arqon::adapters {
 
@@ -15,6 +16,10 @@ const std::vector<Adapter>& registry() {
        sglang::attach, sglang::probe},
       {"tensorrt_llm", "trtllm-serve 1.x: knobs by your restart command (not run, only replayed)",
        tensorrt_llm::attach, tensorrt_llm::probe},
+      {.name = "triton",
+       .about = "Triton 2.51 and alike: batching by reloads under load, instances in place",
+       .attach = triton::attach,
+       .probe = triton::probe},
   };
   return adapters;
 }
