@@ -5,11 +5,14 @@
 #include "arqon/adapters/sglang/sglang.h"
 #include "arqon/adapters/tensorrt_llm/tensorrt_llm.h"
 #include "arqon/adapters/triton/triton.h"
+#include "arqon/adapters/vllm/vllm.h"
 
 namespace arqon::adapters {
 
 const std::vector<Adapter>& registry() {
   static const std::vector<Adapter> adapters{
+      {"vllm", "vLLM 0.32, live through the plugin arqonhpo-vllm: batch, token budget, speculation",
+       vllm::attach, vllm::probe},
       {"haproxy", "HAProxy 2.4 to 3.x: shares of servers and a cap in front of one, both live",
        haproxy::attach, haproxy::probe},
       {"sglang", "SGLang 0.5: what /set_internal_state accepts (not run, only replayed)",

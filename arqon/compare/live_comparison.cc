@@ -133,7 +133,8 @@ class LiveComparison {
       hooks.progress = [&](const load::Progress& p) { say(strategy, repeat, p.at_s); };
       outcome = load::run(load, clock_, hooks);
     });
-    StrategyRun run{.strategy = strategy, .seed = repeat + 1, .note = {}, .totals = {}, .record = {}};
+    StrategyRun run{
+        .strategy = strategy, .seed = repeat + 1, .note = {}, .totals = {}, .record = {}};
     const TimePoint end = begin + from_seconds(load.warmup_s + scenario_.duration_s);
     const Status steered = own ? steer(begin, end, run) : walk_policy(strategy, begin, end, run);
     if (!steered || stopped()) stop_load.request_stop();

@@ -47,7 +47,8 @@ Result<control::RunRecord> walk(const documents::Scenario& scenario, serving::En
     const auto window = meter.take(last, "confirmed");
     if (auto wanted = policy(clock.now(), here, window ? &*window : nullptr)) target = *wanted;
     if (window) record.windows.push_back(*window);
-    if (target == here || guard->next_allowed(guard::Lane::kExperiment, clock.now()) > clock.now()) {
+    if (target == here ||
+        guard->next_allowed(guard::Lane::kExperiment, clock.now()) > clock.now()) {
       continue;
     }
     const Config next = control::glide_step(space, scenario.guardrails.limits, here, target);

@@ -49,7 +49,8 @@ void bar_row(std::string& out, const PhaseRow& row) {
       own ? " own" : "", escape(row.strategy), own ? " own" : "", 100 * share(row));
   for (std::size_t r = 0; r < row.good.size(); ++r) {
     put(out, "<span class=\"seed\" style=\"left:{:.2f}%\" title=\"repeat {}: {}\"></span>",
-        100 * share(row.good[r], row.arrived[r]), r + 1, percent(share(row.good[r], row.arrived[r])));
+        100 * share(row.good[r], row.arrived[r]), r + 1,
+        percent(share(row.good[r], row.arrived[r])));
   }
   put(out, "</span><span class=\"bar-value\">{}</span>", percent(share(row)));
 }
@@ -106,7 +107,8 @@ std::vector<std::vector<std::string>> phase_cells(const documents::TuneResult& r
 std::string phases_section(const documents::TuneResult& result) {
   if (result.phases.empty()) return "";
   return "<h2>Phase by phase, repeat by repeat</h2><p class=\"note\">Share of requests that were "
-         "good, as the load client saw them; a tick per repeat. Each repeat sends the same requests "
+         "good, as the load client saw them; a tick per repeat. Each repeat sends the same "
+         "requests "
          "to every strategy, in random order of strategies. The interval is Student's, over the "
          "repeats' paired differences.</p>" +
          bars(result) + table(result);

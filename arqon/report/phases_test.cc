@@ -9,10 +9,16 @@ namespace {
 
 documents::TuneResult two_strategies() {
   documents::TuneResult result;
-  result.phases = {{.phase = "chat", .strategy = "default", .arrived = {100, 200}, .good = {90, 200},
+  result.phases = {{.phase = "chat",
+                    .strategy = "default",
+                    .arrived = {100, 200},
+                    .good = {90, 200},
                     .against_default = {}},
-                   {.phase = "chat", .strategy = "arqonhpo", .arrived = {100, 200},
-                    .good = {99, 198}, .against_default = stats::PairedMean{4, -1.5, 9.5}}};
+                   {.phase = "chat",
+                    .strategy = "arqonhpo",
+                    .arrived = {100, 200},
+                    .good = {99, 198},
+                    .against_default = stats::PairedMean{4, -1.5, 9.5}}};
   return result;
 }
 
