@@ -157,6 +157,7 @@ def settings(count: int, seed: int) -> list[list[int]]:
 
 
 def test_live_changes_under_load_lose_nothing(engine) -> None:
+    engine.ask()  # a lease of before has run out: what was confirmed holds from here
     assert engine.attach()["boot"] == BOOT
     assert engine.shell("confirm") == {"ok": True}
     before = engine.shell("observe")["classes"][0]["arrived"]
@@ -176,11 +177,13 @@ def test_live_changes_under_load_lose_nothing(engine) -> None:
         assert seen["running_max"] <= max(asked[0], seen["running_before"]), (asked, seen)
     raised = [seen["reached_s"] for asked, seen in changes
               if asked[0] > seen["running_before"]]
+    again = sum(seen["tries"] - 1 for _, seen in changes)
     acknowledged = sorted(seen["seconds"] for _, seen in changes)
     print(f"\n{len(changes)} changes, {traffic.done} requests, {len(traffic.lost)} lost; "
           f"apply p50 {1e3 * acknowledged[len(acknowledged) // 2]:.0f} ms, "
-          f"max {1e3 * acknowledged[-1]:.0f} ms; raised cap reached {len(raised)} times, "
-          f"max {1e3 * max(raised):.0f} ms")
+          f"max {1e3 * acknowledged[-1]:.0f} ms, asked again {again} times; raised cap reached "
+          f"{len(raised)} times, max {1e3 * max(raised):.0f} ms")
+    assert again <= len(changes) // 20
     assert all(0 <= s <= 1 for s in raised), raised
     after = engine.shell("observe")
     assert after["ring_lost"] == 0
@@ -202,6 +205,7 @@ def test_an_idle_engine_takes_a_change_at_its_next_request(engine) -> None:
     seen = engine.shell("observe")
     assert seen["acknowledged"] is True and seen["effective"] == [4, 512, 1]
     assert engine.shell("apply", setting=BOOT)["effective"] == BOOT
+    engine.ask()
 
 
 def test_admission_limits_are_live_and_refusals_are_counted(engine) -> None:
