@@ -1,11 +1,18 @@
 #include <algorithm>
 
 #include "arqon/adapters/adapter.h"
+#include "arqon/adapters/sglang/sglang.h"
+#include "arqon/adapters/vllm/vllm.h"
 
 namespace arqon::adapters {
 
 const std::vector<Adapter>& registry() {
-  static const std::vector<Adapter> adapters{};
+  static const std::vector<Adapter> adapters{
+      {"vllm", "vLLM 0.32, live through the plugin arqonhpo-vllm: batch, token budget, speculation",
+       vllm::attach, vllm::probe},
+      {"sglang", "SGLang 0.5: what /set_internal_state accepts (not run, only replayed)",
+       sglang::attach, sglang::probe},
+  };
   return adapters;
 }
 

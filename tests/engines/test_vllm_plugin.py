@@ -34,17 +34,11 @@ UNKNOWN = "import arqonhpo_vllm.contract as c; c.SCHEDULE_HASHES = {'0.0.1': fro
 class Engine:
     """The server under test; it can be killed and started again."""
 
-    def __init__(self, start, site: Path, state: Path) -> None:
-        self._start, self._site, self.state = start, site, state
-        self.server = None
-        self.boot()
-
-    def boot(self, extra_path: str = "") -> None:
-        path = f"{extra_path}:{self._site}" if extra_path else str(self._site)
-        self.server = self._start("vllm", flags=FLAGS, env={
-            "PYTHONPATH": path, "ARQONHPO_VLLM_NAME": NAME,
-            "ARQONHPO_VLLM_STATE": str(self.state)})
-        self.port = int(self.server.url.rsplit(":", 1)[1])
+    def __init__(self, vllm, paths: list[Path], state: Path) -> None:
+        self.running = vllm(flags=FLAGS, pythonpath=paths, fresh=True, env={
+            "ARQONHPO_VLLM_NAME": NAME, "ARQONHPO_VLLM_STATE": str(state)})
+        self.state = state
+        self.port = int(self.running.url.rsplit(":", 1)[1])
 
     def identity(self) -> dict:
         return json.loads((self.state / NAME / "identity.json").read_text())
@@ -65,34 +59,28 @@ def greedy(port: int) -> list[str]:
 
 
 @pytest.fixture(scope="module", name="stock")
-def _stock(vllm_site, start_engine, tmp_path_factory):
+def _stock(vllm, vllm_plugin_site, tmp_path_factory):
     """What an unknown release does: greedy texts, identity.json and report of a stock scheduler."""
     state = tmp_path_factory.mktemp("state")
     patch = tmp_path_factory.mktemp("patch")
     (patch / "sitecustomize.py").write_text(UNKNOWN)
     rig.forget_name(NAME, state)
-    engine = Engine.__new__(Engine)
-    engine._start, engine._site, engine.state = start_engine, vllm_site, state
-    engine.boot(str(patch))
-    try:
-        tuner = Tuner(PAGE)
-        tuner.lease(60)
-        tuner.command(batch_size=1)
-        texts = greedy(engine.port)
-        yield {"texts": texts, "identity": engine.identity(), "report": tuner.report()}
-    finally:
-        engine.server.stop()
-        rig.forget_name(NAME, state)
+    engine = Engine(vllm, [patch, vllm_plugin_site], state)
+    tuner = Tuner(PAGE)
+    tuner.lease(60)
+    tuner.command(batch_size=1)
+    texts = greedy(engine.port)
+    return {"texts": texts, "identity": engine.identity(), "report": tuner.report()}
 
 
 @pytest.fixture(scope="module", name="engine")
-def _engine(stock, vllm_site, start_engine, tmp_path_factory):
-    del stock  # one server at a time
+def _engine(stock, vllm, vllm_plugin_site, tmp_path_factory):
+    del stock  # its server goes first: one at a time
     state = tmp_path_factory.mktemp("state")
+    vllm.stop()
     rig.forget_name(NAME, state)
-    engine = Engine(start_engine, vllm_site, state)
-    yield engine
-    engine.server.stop()
+    yield Engine(vllm, [vllm_plugin_site], state)
+    vllm.stop()
     rig.forget_name(NAME, state)
 
 
@@ -366,8 +354,8 @@ def test_a_restarted_engine_stands_on_the_confirmed_set_from_the_start(engine, t
         acknowledged(tuner, epoch)
         engine.confirm(tuner, epoch, batch_size=6, speculative_decoding_k=1)
         acknowledged(tuner, tuner.command(batch_size=2))
-    engine.server.kill()
-    engine.boot()
+    engine.running.server.kill()
+    engine.running.start_again()
     report = tuner.report()  # before any request
     assert (report["values"]["batch_size"], report["reasons"]) == (6, RESTORED)
     load = Load(engine.port, streams=12)
