@@ -235,7 +235,7 @@ def test_values_outside_the_range_are_clamped_and_said(engine, tuner):
 
 
 def test_a_page_scribbled_on_under_load_hurts_nobody(engine, tuner):
-    """Any words but the header, many times a step; the engine checks its own limits by assertion."""
+    """Words in header and blocks, many times a step; vLLM asserts its own limits."""
     rng = random.Random(3)
     pid = tuner.report()["pid"]
     with streaming(Load(engine.port, streams=16)) as load:
@@ -245,7 +245,8 @@ def test_a_page_scribbled_on_under_load_hurts_nobody(engine, tuner):
                 tuner.words[rng.randrange(3, FIRST_REPORT)] = rng.getrandbits(64) - (1 << 63)
             tuner.words[COMMAND] &= 0xFFFF
             tuner.lease(60)
-            tuner.command(batch_size=rng.getrandbits(40) - 99, kv_headroom_blocks=rng.getrandbits(9),
+            tuner.command(batch_size=rng.getrandbits(40) - 99,
+                          kv_headroom_blocks=rng.getrandbits(9),
                           prefill_token_budget=rng.getrandbits(rng.randrange(63)),
                           speculative_decoding_k=rng.randrange(-3, 9))
             time.sleep(0.002)
@@ -346,7 +347,7 @@ def test_a_queue_limit_refuses_at_the_door_and_is_lifted_again(engine, tuner):
         assert load.refused == refused
 
 
-# ---- Restart; last, as it takes a start -----------------------------------------------------------
+# ---- Restart; last, as it takes a start ---------------------------------------------------------
 
 def test_a_restarted_engine_stands_on_the_confirmed_set_from_the_start(engine, tuner):
     with streaming(Load(engine.port, streams=4)):
