@@ -141,12 +141,13 @@ class Watch:
     def __init__(self, tuner: Tuner) -> None:
         self._tuner = tuner
         self.admitted_above = 0
-        self.reached = []  # seconds from the acknowledgement of a raised cap
+        self.reached = []  # (seconds, steps) from the acknowledgement of a raised cap
 
     def follow(self, cap: int, before: int, seconds: float) -> None:
-        begun, last, waits = time.monotonic(), None, before < cap
-        while time.monotonic() - begun < (max(seconds, 3) if waits else seconds):
+        begun, first, last, waits = time.monotonic(), None, None, before < cap
+        while time.monotonic() - begun < (max(seconds, 20) if waits else seconds):
             report = self._tuner.report()
+            first = first or report
             running = report["running"]
             if last is not None and running > max(last, cap):
                 self.admitted_above += 1
@@ -154,10 +155,9 @@ class Watch:
             # "When the load offers it": with nobody waiting there is nobody to admit.
             if waits and (running >= cap or report["waiting"] == 0):
                 waits = False
-                self.reached.append(time.monotonic() - begun)
+                self.reached.append((time.monotonic() - begun, report["steps"] - first["steps"]))
             time.sleep(0.002)
-        if waits:
-            self.reached.append(float("inf"))
+        assert not waits, f"a cap of {cap} was not reached in {time.monotonic() - begun:.0f} s"
 
 
 def test_cap_budget_and_k_change_under_streaming_load_and_nothing_is_lost(engine, tuner, capsys):
@@ -178,12 +178,14 @@ def test_cap_budget_and_k_change_under_streaming_load_and_nothing_is_lost(engine
             watch.follow(cap, before, 0.5 if changes < 60 else 1.5)
         last = tuner.report()
     seconds = time.monotonic() - begun
-    slow = [s for s in watch.reached if s > 1]
+    # On a starved machine a step may take a second; no engine admits anybody without one.
+    slow = [(s, steps) for s, steps in watch.reached if s > 1 and steps > 3]
     with capsys.disabled():
         print(f"\n  {changes} changes, {load.done} requests, {len(load.lost)} lost in "
               f"{seconds:.0f} s; acknowledged after {1e3 * sorted(acks)[len(acks) // 2]:.0f} ms "
               f"(largest {1e3 * max(acks):.0f}); raised cap reached after at most "
-              f"{max(watch.reached):.2f} s of {len(watch.reached)}")
+              f"{max(watch.reached)[0]:.2f} s, {max(n for _, n in watch.reached)} steps, of "
+              f"{len(watch.reached)}")
     assert changes >= 60 and load.done >= 3000
     assert watch.admitted_above == 0
     assert not slow
