@@ -28,8 +28,8 @@ def _set(config: Any, name: str, value: int | None) -> None:
 
 
 def _least_budget(scheduler: Any) -> int:
-    """Without chunks a whole prompt (or image) must fit into a step, and with Mamba's aligned states
-    a whole block: less would keep a request in the queue for ever, and all behind it."""
+    """Without chunks a whole prompt (or image) must fit into a step, with Mamba's aligned states a
+    whole block: less would keep a request in the queue for ever, and all behind it."""
     config = scheduler.scheduler_config
     if not config.enable_chunked_prefill or getattr(config, "disable_chunked_mm_input", False):
         return config.max_num_batched_tokens
