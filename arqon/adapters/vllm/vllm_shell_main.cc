@@ -24,6 +24,9 @@ using wire::Array;
 using wire::Object;
 using wire::Value;
 
+// A starved machine may need so long where 50 ms are usual.
+constexpr Duration kReachDeadline = std::chrono::seconds(8);
+
 std::string text(const Value& value, std::string_view key, std::string fallback = "") {
   const Value* found = value.find(key);
   return found != nullptr && found->as_string() != nullptr ? *found->as_string() : fallback;
@@ -137,18 +140,27 @@ class Shell {
       change.emplace_back("tries", tries);
       const TimePoint begin = clock_.now();
       const double before = engine_->replica(0).running();
+      const std::int64_t steps = engine_->replica(0).steering()->scheduler().steps;
+      std::int64_t reached_steps = -1;
       double most = 0, reached_s = -1;
-      while (clock_.now() - begin < pause) {
+      const auto waits = [&] {
+        const Duration past = clock_.now() - begin;
+        return past < pause || (reached_s < 0 && setting[0] > before && past < kReachDeadline);
+      };
+      while (waits()) {
         clock_.wait_until(clock_.now() + std::chrono::milliseconds(20));
         engine_->look();
         const double running = engine_->replica(0).running();
         most = std::max(most, running);
-        if (reached_s < 0 && running >= setting[0]) reached_s = to_seconds(clock_.now() - begin);
+        if (reached_s >= 0 || running < setting[0]) continue;
+        reached_s = to_seconds(clock_.now() - begin);
+        reached_steps = engine_->replica(0).steering()->scheduler().steps - steps;
       }
       change.emplace_back("running_before", before);
       change.emplace_back("running_max", most);
       change.emplace_back("running_last", engine_->replica(0).running());
       change.emplace_back("reached_s", reached_s);
+      change.emplace_back("reached_steps", reached_steps);
       out.emplace_back(std::move(change));
     }
     return {{"changes", out}};
