@@ -158,8 +158,10 @@ def settings(count: int, seed: int) -> list[list[int]]:
 
 
 def test_live_changes_under_load_lose_nothing(engine) -> None:
-    engine.ask()  # a lease of before has run out: what was confirmed holds from here
-    assert engine.attach()["boot"] == BOOT
+    engine.attach()
+    engine.shell("apply", setting=BOOT)
+    engine.ask()
+    assert engine.shell("observe")["effective"] == BOOT
     assert engine.shell("confirm") == {"ok": True}
     before = engine.shell("observe")["classes"][0]["arrived"]
     changes: list[tuple[list[int], dict]] = []
