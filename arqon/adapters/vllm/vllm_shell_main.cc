@@ -152,7 +152,8 @@ class Shell {
         engine_->look();
         const double running = engine_->replica(0).running();
         most = std::max(most, running);
-        if (reached_s >= 0 || running < setting[0]) continue;
+        // The load offers no more when nothing waits.
+        if (reached_s >= 0 || (running < setting[0] && engine_->replica(0).waiting() > 0)) continue;
         reached_s = to_seconds(clock_.now() - begin);
         reached_steps = engine_->replica(0).steering()->scheduler().steps - steps;
       }
