@@ -160,6 +160,12 @@ void add_tune(CLI::App& app, TuneArgs& args) {
   verb->add_option("--mode", args.mode, "Live: observe, recommend, approve or auto")
       ->check(CLI::IsMember({"observe", "recommend", "approve", "auto"}).description(""))
       ->type_name("MODE");
+  verb->add_option("--repeats", args.repeats, "Live, --compare: times each strategy runs (3)")
+      ->check(CLI::Range(1, 100).description(""))
+      ->type_name("N");
+  verb->add_option("--load-url", args.load_url,
+                   "Live, --compare: where its traffic is sent (default: target.url)")
+      ->type_name("URL");
   verb->footer(kTuneFooter);
 }
 

@@ -26,6 +26,8 @@ struct TuneArgs {
   // Live engines only.
   std::optional<double> seconds;  // absent = the scenario's duration_s
   std::string mode;               // observe | recommend | approve | auto; empty = the scenario's
+  std::uint64_t repeats = 3;      // of --compare
+  std::string load_url;           // where --compare sends its traffic; empty = target.url
 };
 
 struct SimulateArgs {

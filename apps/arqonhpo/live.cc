@@ -35,10 +35,10 @@ std::vector<std::string> engine_names() {
 
 // Options that only a comparison has a use for.
 Status check_args(const TuneArgs& args) {
-  if (args.compare || !args.strategies.empty() || !args.seeds.empty() || args.recompute_baselines) {
+  if (!args.strategies.empty() || !args.seeds.empty() || args.recompute_baselines) {
     return fail(ErrorCode::kUsage,
-                "--compare, --strategies, --seeds and --recompute-baselines are for the simulated "
-                "engine: a live one serves its traffic once");
+                "--strategies goes with --compare, --seeds and --recompute-baselines with the "
+                "simulated engine: a live one serves its traffic once");
   }
   return {};
 }
