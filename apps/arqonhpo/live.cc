@@ -159,7 +159,8 @@ class LiveRun {
     const control::RunRecord& record = loop_->record();
     return save_learned(places_.state, scenario_,
                         {loop_->confirmed(), engine_->capabilities().identity,
-                         record.windows.size(), record.decisions.size(), to_seconds(clock_.now())});
+                         record.windows.size(), record.decisions.size(),
+                         to_seconds(clock_.now() - loop_->begun())});
   }
 
   control::LoopOptions loop_options() {
@@ -183,7 +184,7 @@ class LiveRun {
     if (!args_.quiet) console_.talk(greeting(seconds));
     const Status ran = loop->run_until(clock_.now() + from_seconds(seconds));
     keep_record();
-    scenario_.duration_s = std::max(1.0, to_seconds(clock_.now()));
+    scenario_.duration_s = std::max(1.0, to_seconds(clock_.now() - loop->begun()));
     const Result<int> written = write(*loop);
     loop_ = nullptr;
     if (!ran) return tl::unexpected(ran.error());
@@ -233,7 +234,7 @@ class LiveRun {
   const Places& places_;
   const std::atomic<bool>& stop_;
   Console& console_;
-  RunClock clock_;
+  os::SystemClock clock_;
   Scenario scenario_;
   std::unique_ptr<serving::Engine> engine_;
   std::optional<Tally> tally_;

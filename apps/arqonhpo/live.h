@@ -14,18 +14,6 @@
 
 namespace arqon::app {
 
-// Time of a run: the system's clock, from 0 where the run began.
-class RunClock final : public Clock {
- public:
-  RunClock() : begin_(system_.now()) {}
-  TimePoint now() const override { return TimePoint(system_.now() - begin_); }
-  void wait_until(TimePoint t) override { system_.wait_until(begin_ + t.time_since_epoch()); }
-
- private:
-  os::SystemClock system_;
-  TimePoint begin_;
-};
-
 // Unknown engine names are kInvalidConfig with the nearest known one. Nothing is attached to.
 Status check_engine(const documents::Scenario& scenario);
 

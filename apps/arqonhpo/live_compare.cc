@@ -61,7 +61,7 @@ Result<int> compare_on_live(const TuneArgs& args, const documents::Scenario& doc
   if (!ready) return tl::unexpected(ready.error());
   const auto state = StateFolder::open(places.state);
   if (!state) return tl::unexpected(state.error());
-  RunClock clock;
+  os::SystemClock clock;
   auto attached = attach(document, clock, console);
   if (!attached) return tl::unexpected(attached.error());
   const documents::Scenario& scenario = attached->scenario;
