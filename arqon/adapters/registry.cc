@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "arqon/adapters/adapter.h"
+#include "arqon/adapters/generic/generic.h"
 #include "arqon/adapters/sglang/sglang.h"
 #include "arqon/adapters/tensorrt_llm/tensorrt_llm.h"
 
@@ -12,6 +13,8 @@ const std::vector<Adapter>& registry() {
        sglang::attach, sglang::probe},
       {"tensorrt_llm", "trtllm-serve 1.x: knobs by your restart command (not run, only replayed)",
        tensorrt_llm::attach, tensorrt_llm::probe},
+      {"generic", "anything with metrics: knobs are commands or HTTP calls that you name",
+       generic::attach, generic::probe},
   };
   return adapters;
 }
