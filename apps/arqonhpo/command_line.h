@@ -23,6 +23,9 @@ struct TuneArgs {
   std::filesystem::path baselines;
   bool recompute_baselines = false;
   unsigned threads = 0;  // 0 = all
+  // Live engines only.
+  std::optional<double> seconds;  // absent = the scenario's duration_s
+  std::string mode;               // observe | recommend | approve | auto; empty = the scenario's
 };
 
 struct SimulateArgs {
@@ -67,13 +70,28 @@ struct LoadArgs {
   bool quiet = false;
 };
 
+struct DoctorArgs {
+  std::vector<std::string> words;  // ENGINE URL, either of them, or none
+  bool json = false;
+};
+
+// status, approve, reject, pause, resume, freeze, rollback, explain.
+struct PersonArgs {
+  std::string verb;
+  std::optional<std::uint64_t> decision;  // approve, reject, explain; absent = the newest
+  std::filesystem::path state;            // empty = the only one in .arqonhpo
+  bool json = false;
+};
+
 // Nothing to run: help, the version, or a mistake in the command line.
 struct Message {
   std::string text;
   int exit_code = 0;  // 0: text goes to stdout, else to stderr
 };
 
-using Command = std::variant<TuneArgs, SimulateArgs, ValidateArgs, LoadArgs, Message>;
+using Command =
+    std::variant<TuneArgs, SimulateArgs, ValidateArgs, LoadArgs, DoctorArgs, PersonArgs,
+                 Message>;
 
 // Never throws; a mistake comes back as a Message with exit code 2 and a hint.
 Command parse_command_line(int argc, const char* const* argv);

@@ -13,6 +13,7 @@
 #include "apps/arqonhpo/progress.h"
 #include "apps/arqonhpo/scenario_file.h"
 #include "apps/arqonhpo/totals_text.h"
+#include "apps/arqonhpo/url_text.h"
 #include "apps/arqonhpo/verbs.h"
 #include "arqon/net/http.h"
 #include "arqon/os/file.h"
@@ -50,15 +51,6 @@ Result<std::string> api_key(const LoadArgs& args) {
       std::all_of(key.begin(), key.end(), [](unsigned char c) { return c > 0x20 && c < 0x7f; });
   if (!printable) return fail(ErrorCode::kInvalidConfig, "the API key is not one printable word");
   return key;
-}
-
-// http://user:password@host -> http://host
-std::string without_credentials(const std::string& url) {
-  const std::size_t scheme = url.find("://");
-  const std::size_t path = url.find('/', scheme == std::string::npos ? 0 : scheme + 3);
-  const std::size_t at = url.rfind('@', path);
-  if (scheme == std::string::npos || at == std::string::npos || at < scheme) return url;
-  return url.substr(0, scheme + 3) + url.substr(at + 1);
 }
 
 struct Served {
@@ -299,7 +291,71 @@ Status load_scenario_on_url(const LoadArgs& args, Console& console) {
   return told ? verdict(*outcome) : told;
 }
 
+// --- --read -------------------------------------------------------------------------------------
+
+// Whose limits judge the requests of a file: the scenario's class, or nobody's.
+Result<serving::Slo> limits_of_file(const LoadArgs& args, documents::Scenario& scenario,
+                                    const Console& console) {
+  if (args.scenario.empty()) {
+    if (!args.request_class.empty()) {
+      return fail(ErrorCode::kUsage, "--class needs the SCENARIO that has the class");
+    }
+    scenario.name = args.read.filename().string();
+    return serving::Slo{.name = "all", .attainment = 1};
+  }
+  auto loaded = load_scenario(args.scenario, console);
+  if (!loaded) return tl::unexpected(loaded.error());
+  scenario = std::move(*loaded);
+  std::string names;
+  for (const serving::Slo& slo : scenario.classes) {
+    if (slo.name == args.request_class) return slo;
+    names += (names.empty() ? "" : ", ") + slo.name;
+  }
+  if (args.request_class.empty() && scenario.classes.size() == 1) return scenario.classes.front();
+  return fail(ErrorCode::kUsage,
+              fmt::format("--class says whose limits judge the file's requests: {}", names));
+}
+
+Status write_file_rows(const LoadArgs& args, const load::ForeignRun& run,
+                       const serving::Slo& slo) {
+  if (args.requests.empty()) return {};
+  load::Outcome rows;
+  rows.rows = run.rows;
+  return os::write_file(args.requests, load_requests_csv(rows, {slo}));
+}
+
+Status read_other_client(const LoadArgs& args, Console& console) {
+  if (!args.url.empty()) return fail(ErrorCode::kUsage, "--read and --url exclude each other");
+  documents::Scenario scenario;
+  const auto slo = limits_of_file(args, scenario, console);
+  if (!slo) return tl::unexpected(slo.error());
+  scenario.classes = {*slo};
+  const auto text = os::read_file(args.read, load::kResultBytesMax);
+  if (!text) return tl::unexpected(text.error());
+  const auto runs = load::read_results(*text, args.read.string(), *slo);
+  if (!runs) return tl::unexpected(runs.error());
+  if (!args.requests.empty() && runs->size() > 1) {
+    return fail(ErrorCode::kUsage,
+                fmt::format("--requests writes the rows of one run; this file has {}",
+                            runs->size()));
+  }
+  std::string out;
+  wire::Array list;
+  for (const load::ForeignRun& run : *runs) {
+    if (Status written = write_file_rows(args, run, *slo); !written) return written;
+    list.emplace_back(foreign_object(run, scenario));
+    out += (out.empty() ? "" : "\n") + foreign_text(run, scenario, console);
+  }
+  if (!args.json) return console.data(out);
+  return console.data(wire::write_json(wire::Object{{"schema", 1},
+                                                    {"file", args.read.string()},
+                                                    {"runs", std::move(list)}},
+                                       2) +
+                      "\n");
+}
+
 Status load(const LoadArgs& args, Console& console) {
+  if (!args.read.empty()) return read_other_client(args, console);
   if (args.scenario.empty()) return fail(ErrorCode::kUsage, "a SCENARIO is needed");
   if (args.url.empty()) {
     return fail(ErrorCode::kUsage, "--url is needed, e.g. --url http://127.0.0.1:8000");

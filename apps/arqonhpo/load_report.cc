@@ -6,6 +6,7 @@
 #include <array>
 #include <string_view>
 
+#include "apps/arqonhpo/totals_text.h"
 #include "apps/arqonhpo/verbs.h"
 #include "arqon/documents/results.h"
 #include "arqon/report/words.h"
@@ -164,6 +165,32 @@ std::string load_requests_csv(const load::Outcome& outcome,
     csv.end_row();
   }
   return csv.take();
+}
+
+wire::Object foreign_object(const load::ForeignRun& run, const documents::Scenario& scenario) {
+  Object out = measured_totals(run.totals, scenario, run.seconds);
+  // Traffic and seed are the other client's.
+  std::erase_if(out, [](const wire::Member& member) {
+    return member.first == "scenario_hash" || member.first == "seed";
+  });
+  out.emplace_back("tool", run.tool);
+  out.emplace_back("label", run.label);
+  out.emplace_back("model", run.model);
+  out.emplace_back("remarks", wire::Array(run.remarks.begin(), run.remarks.end()));
+  return out;
+}
+
+std::string foreign_text(const load::ForeignRun& run, const documents::Scenario& scenario,
+                         const Console& console) {
+  const serving::Totals& t = run.totals;
+  std::string remarks;
+  for (const std::string& remark : run.remarks) remarks += remark + "\n";
+  return fmt::format(
+      "{}{}{}: {}\n\n{}\n{}\n"
+      "throughput          {} output and {} input tokens per second\n\n{}",
+      console.bold(run.tool), run.label.empty() ? "" : ", ", run.label,
+      report::duration_text(run.seconds), ledger_table(scenario.classes, t), latency_table(t),
+      report::count(t.output_tokens_per_s), report::count(t.input_tokens_per_s), remarks);
 }
 
 std::string load_remarks(const load::Outcome& o, const LoadContext& context) {

@@ -113,6 +113,12 @@ std::string human(const documents::Scenario& scenario, const Outcome& outcome,
 Status simulate(const SimulateArgs& args, Console& console) {
   auto scenario = load_scenario(args.scenario, console);
   if (!scenario) return tl::unexpected(scenario.error());
+  if (scenario->live()) {
+    return fail(ErrorCode::kUsage,
+                fmt::format("target \"{}\" is a live engine: `arqonhpo tune` "
+                            "attaches to it; only \"simulated\" can be simulated",
+                            scenario->target_engine));
+  }
   if (args.seed) scenario->seed = *args.seed;
   std::vector<std::pair<std::size_t, double>> setting;
   if (Status set = apply_settings(args.set, *scenario, setting); !set) return set;

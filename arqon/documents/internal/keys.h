@@ -46,7 +46,8 @@ inline constexpr std::array kStatuses =
 // -- scenario
 inline constexpr std::array kScenarioKeys = std::to_array<string_view>(
     {"schema", "name", "seed", "duration_s", "measure", "gain_expected", "target", "mode", "budget",
-     "fleet", "workload", "classes", "knobs", "guardrails", "window"});
+     "fleet", "workload", "classes", "knobs", "guardrails", "window", "agent"});
+inline constexpr std::array kAgentKeys = std::to_array<string_view>({"socket", "spawn"});
 inline constexpr std::array kTargetKeys = std::to_array<string_view>({"engine"});
 inline constexpr std::array kTargetEngines = std::to_array<string_view>({"simulated"});
 inline constexpr std::array kMeasures =
