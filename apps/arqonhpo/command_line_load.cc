@@ -10,14 +10,15 @@ constexpr const char* kDoctorFooter =
     "  arqonhpo doctor haproxy unix:/run/haproxy.sock\n"
     "  arqonhpo doctor http://127.0.0.1:8000          asks each engine's adapter in turn\n"
     "\n"
-    "Nothing is written to the engine. A knob is live (moves while it serves), reload (the model is\n"
+    "Nothing is written to the engine. A knob is live (moves while it serves), reload (the model "
+    "is\n"
     "loaded again behind the same server), restart (a new process), request (travels with each\n"
     "request) or absent, with the reason. Exits with 8 when nobody answers.";
 
 constexpr const char* kLoadFooter =
     "Examples\n"
     "  arqonhpo load steady --url http://127.0.0.1:8000 --seconds 120 --warmup 20 --rate 0.1\n"
-    "  arqonhpo load my.json --url http://gpu7:8000 --endpoint chat --api-key-env OPENAI_API_KEY\n"
+    "  arqonhpo load my.json --url http://gpu7:8000 --endpoint chat --api-key-env API_KEY\n"
     "  arqonhpo load my.json --url http://127.0.0.1:8000 --json --requests requests.csv\n"
     "  arqonhpo load --read benchmarks.json my.json --class chat    another client's figures\n"
     "\n"
@@ -39,7 +40,6 @@ void add_load_request_options(CLI::App& verb, LoadArgs& args) {
       ->type_name("P");
   verb.add_option("--token-ids", args.token_ids, "Range of random token ids (default: 100,500)")
       ->delimiter(',')
-      ->expected(2)
       ->type_name("A,B");
   verb.add_flag("--stop-early", args.stop_early, "Answers may end before the length asked for");
   verb.add_option("--lengths", args.lengths, "Factor on prompt and answer lengths")

@@ -77,10 +77,14 @@ Result<Served> look(const LoadArgs& args, const std::string& key) {
   if (!key.empty()) request.headers.emplace_back("Authorization", "Bearer " + key);
   const auto answer = client.send(request);
   if (!answer) {
+    std::string why = answer.error().message;
+    if (const std::size_t at = why.find(request.url); at != std::string::npos) {
+      why.replace(at, request.url.size(), without_credentials(request.url));
+    }
     return fail(ErrorCode::kUnavailable,
                 fmt::format("nobody serves {}: {}. Is the server up? `arqonhpo doctor ENGINE URL` "
                             "looks closer.",
-                            without_credentials(args.url), answer.error().message));
+                            without_credentials(args.url), why));
   }
   Served served{args.model, 0, 0};
   const auto page = wire::parse_json(answer->body);
@@ -256,6 +260,9 @@ Status verdict(const load::Outcome& outcome) {
 Status load_scenario_on_url(const LoadArgs& args, Console& console) {
   auto scenario = load_scenario(args.scenario, console);
   if (!scenario) return tl::unexpected(scenario.error());
+  if (!args.token_ids.empty() && args.token_ids.size() != 2) {
+    return fail(ErrorCode::kUsage, "--token-ids takes the first and the last, e.g. 100,500");
+  }
   if (args.seed) scenario->seed = *args.seed;
   if (args.seconds > 0) scenario->duration_s = args.seconds;
   if (Status changed = change_rate(scenario->workloads, args.rate); !changed) return changed;
