@@ -67,6 +67,7 @@ Object load_object(const load::Outcome& o, const LoadContext& context) {
       {"context_max",
        context.context_max == 0 ? Value() : Value(std::uint64_t{context.context_max})},
       {"shortened", context.shortened},
+      {"resent", o.resent},
       {"failures", failures_object(o)},
       {"failure_examples", std::move(examples)},
       {"saturation", Object{{"client_from_s", seconds_or_null(s.client_from_s)},
@@ -209,6 +210,11 @@ std::string load_remarks(const load::Outcome& o, const LoadContext& context) {
         s.client_from_s,
         s.streams_full ? "every stream was in use; --streams N for more"
                        : "this machine is busy; run it elsewhere or lower --rate");
+  }
+  if (o.resent > 0) {
+    out += fmt::format(
+        "sent again          {} requests: the server closed a kept connection under them\n",
+        report::count(static_cast<double>(o.resent)));
   }
   if (context.shortened > 0) {
     out += fmt::format("shortened           {} requests to fit the model's {} tokens\n",
