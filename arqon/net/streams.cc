@@ -171,7 +171,8 @@ void Streams::Impl::finish(Exchange& exchange, CURLcode code) {
   end.timed_out = code == CURLE_OPERATION_TIMEDOUT;
   long connects = 0;
   curl_easy_getinfo(exchange.easy.get(), CURLINFO_NUM_CONNECTS, &connects);
-  const bool cut = code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR;
+  const bool cut =
+      code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR;
   end.lost_on_kept =
       status == 0 && (code == CURLE_SEND_FAIL_REWIND || (cut && connects == 0));
   if (exchange.too_large) {

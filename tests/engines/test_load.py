@@ -1,4 +1,4 @@
-"""arqonhpo load on real engines: its counts are the servers' own counts, and its times are right."""
+"""arqonhpo load on real engines: its counts are the servers' own, and its times are right."""
 
 import csv
 import json

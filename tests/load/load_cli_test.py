@@ -6,6 +6,7 @@ Usage: load_cli_test.py ARQONHPO_BINARY ARQONHPO_DOCTOR_BINARY [unittest argumen
 import csv
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -229,6 +230,28 @@ class Load(Cli):
         self.expect(2, "load", "--read", SAMPLES / "guidellm.json", "mix-migration")
         self.expect(3, "load", "--read", ROOT / "README.md")
         self.expect(8, "load", "--read", "nowhere.json")
+
+
+class HowTo(Cli):
+    def test_every_command_works_as_written(self):
+        """Only shorter, and on this test's server; doctor may find that it is no vLLM."""
+        server = self.server()
+        text = (ROOT / "docs/howto/load.md").read_text()
+        commands = [line for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)
+                    for line in block.splitlines() if line.strip()]
+        self.assertGreaterEqual(len(commands), 4)
+        for line in commands:
+            with self.subTest(line):
+                line = line.replace("http://127.0.0.1:8000", server.url)
+                line = line.replace("--seconds 60", "--seconds 2").replace("--warmup 20",
+                                                                           "--warmup 1")
+                script = f'arqonhpo() {{ "{BINARY}" "$@"; }}\n{line}\n'
+                result = subprocess.run(["bash", "-eu"], input=script, cwd=self.folder, text=True,
+                                        capture_output=True, check=False, timeout=PATIENCE_S)
+                allowed = (0, 2, 8) if " doctor " in line else (0,)
+                self.assertIn(result.returncode, allowed, result.stderr)
+        self.assertTrue((self.folder / "results/before/requests.csv").exists())
+        self.assertTrue(json.loads((self.folder / "twin.json").read_text())["ledger"])
 
 
 class Doctor(Cli):
