@@ -72,6 +72,11 @@ struct LoadArgs {
   bool quiet = false;
 };
 
+struct DoctorArgs {
+  std::vector<std::string> words;  // ENGINE URL, either of them, or none
+  bool json = false;
+};
+
 // status, approve, reject, pause, resume, freeze, rollback, explain.
 struct PersonArgs {
   std::string verb;
@@ -87,7 +92,8 @@ struct Message {
 };
 
 using Command =
-    std::variant<TuneArgs, SimulateArgs, ValidateArgs, LoadArgs, PersonArgs, Message>;
+    std::variant<TuneArgs, SimulateArgs, ValidateArgs, LoadArgs, DoctorArgs, PersonArgs,
+                 Message>;
 
 // Never throws; a mistake comes back as a Message with exit code 2 and a hint.
 Command parse_command_line(int argc, const char* const* argv);

@@ -2,19 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "apps/arqonhpo/url_text.h"
 #include "arqon/net/http.h"
 #include "arqon/wire/json.h"
 
 namespace arqon::app {
-
-// http://user:password@host -> http://host
-std::string without_credentials(const std::string& url) {
-  const std::size_t scheme = url.find("://");
-  const std::size_t path = url.find('/', scheme == std::string::npos ? 0 : scheme + 3);
-  const std::size_t at = url.rfind('@', path);
-  if (scheme == std::string::npos || at == std::string::npos || at < scheme) return url;
-  return url.substr(0, scheme + 3) + url.substr(at + 1);
-}
 
 namespace {
 
@@ -37,10 +29,14 @@ Result<Served> look_at(const std::string& url, const std::string& model, const s
   if (!key.empty()) request.headers.emplace_back("Authorization", "Bearer " + key);
   const auto answer = client.send(request);
   if (!answer) {
+    std::string why = answer.error().message;
+    if (const std::size_t at = why.find(request.url); at != std::string::npos) {
+      why.replace(at, request.url.size(), without_credentials(request.url));
+    }
     return fail(ErrorCode::kUnavailable,
                 fmt::format("nobody serves {}: {}. Is the server up? `arqonhpo doctor ENGINE URL` "
                             "looks closer.",
-                            without_credentials(url), answer.error().message));
+                            without_credentials(url), why));
   }
   Served served{model, 0, 0};
   const auto page = wire::parse_json(answer->body);

@@ -18,7 +18,4 @@ struct Served {
 // first one that the server names). kUnavailable when nobody answers, kUsage when no model is named.
 Result<Served> look_at(const std::string& url, const std::string& model, const std::string& key);
 
-// http://user:password@host -> http://host
-std::string without_credentials(const std::string& url);
-
 }  // namespace arqon::app

@@ -14,6 +14,7 @@
 #include "apps/arqonhpo/progress.h"
 #include "apps/arqonhpo/scenario_file.h"
 #include "apps/arqonhpo/totals_text.h"
+#include "apps/arqonhpo/url_text.h"
 #include "apps/arqonhpo/verbs.h"
 #include "arqon/os/file.h"
 #include "arqon/os/process.h"
@@ -203,6 +204,9 @@ Status verdict(const load::Outcome& outcome) {
 Status load_scenario_on_url(const LoadArgs& args, Console& console) {
   auto scenario = load_scenario(args.scenario, console);
   if (!scenario) return tl::unexpected(scenario.error());
+  if (!args.token_ids.empty() && args.token_ids.size() != 2) {
+    return fail(ErrorCode::kUsage, "--token-ids takes the first and the last, e.g. 100,500");
+  }
   if (args.seed) scenario->seed = *args.seed;
   if (args.seconds > 0) scenario->duration_s = args.seconds;
   if (Status changed = change_rate(scenario->workloads, args.rate); !changed) return changed;
@@ -238,7 +242,71 @@ Status load_scenario_on_url(const LoadArgs& args, Console& console) {
   return told ? verdict(*outcome) : told;
 }
 
+// --- --read -------------------------------------------------------------------------------------
+
+// Whose limits judge the requests of a file: the scenario's class, or nobody's.
+Result<serving::Slo> limits_of_file(const LoadArgs& args, documents::Scenario& scenario,
+                                    const Console& console) {
+  if (args.scenario.empty()) {
+    if (!args.request_class.empty()) {
+      return fail(ErrorCode::kUsage, "--class needs the SCENARIO that has the class");
+    }
+    scenario.name = args.read.filename().string();
+    return serving::Slo{.name = "all", .attainment = 1};
+  }
+  auto loaded = load_scenario(args.scenario, console);
+  if (!loaded) return tl::unexpected(loaded.error());
+  scenario = std::move(*loaded);
+  std::string names;
+  for (const serving::Slo& slo : scenario.classes) {
+    if (slo.name == args.request_class) return slo;
+    names += (names.empty() ? "" : ", ") + slo.name;
+  }
+  if (args.request_class.empty() && scenario.classes.size() == 1) return scenario.classes.front();
+  return fail(ErrorCode::kUsage,
+              fmt::format("--class says whose limits judge the file's requests: {}", names));
+}
+
+Status write_file_rows(const LoadArgs& args, const load::ForeignRun& run,
+                       const serving::Slo& slo) {
+  if (args.requests.empty()) return {};
+  load::Outcome rows;
+  rows.rows = run.rows;
+  return os::write_file(args.requests, load_requests_csv(rows, {slo}));
+}
+
+Status read_other_client(const LoadArgs& args, Console& console) {
+  if (!args.url.empty()) return fail(ErrorCode::kUsage, "--read and --url exclude each other");
+  documents::Scenario scenario;
+  const auto slo = limits_of_file(args, scenario, console);
+  if (!slo) return tl::unexpected(slo.error());
+  scenario.classes = {*slo};
+  const auto text = os::read_file(args.read, load::kResultBytesMax);
+  if (!text) return tl::unexpected(text.error());
+  const auto runs = load::read_results(*text, args.read.string(), *slo);
+  if (!runs) return tl::unexpected(runs.error());
+  if (!args.requests.empty() && runs->size() > 1) {
+    return fail(ErrorCode::kUsage,
+                fmt::format("--requests writes the rows of one run; this file has {}",
+                            runs->size()));
+  }
+  std::string out;
+  wire::Array list;
+  for (const load::ForeignRun& run : *runs) {
+    if (Status written = write_file_rows(args, run, *slo); !written) return written;
+    list.emplace_back(foreign_object(run, scenario));
+    out += (out.empty() ? "" : "\n") + foreign_text(run, scenario, console);
+  }
+  if (!args.json) return console.data(out);
+  return console.data(wire::write_json(wire::Object{{"schema", 1},
+                                                    {"file", args.read.string()},
+                                                    {"runs", std::move(list)}},
+                                       2) +
+                      "\n");
+}
+
 Status load(const LoadArgs& args, Console& console) {
+  if (!args.read.empty()) return read_other_client(args, console);
   if (args.scenario.empty()) return fail(ErrorCode::kUsage, "a SCENARIO is needed");
   if (args.url.empty()) {
     return fail(ErrorCode::kUsage, "--url is needed, e.g. --url http://127.0.0.1:8000");
