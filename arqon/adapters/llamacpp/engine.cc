@@ -188,10 +188,24 @@ Status LlamaEngine::check_setting(const Config& setting, serving::Scope scope) c
                           flags.context, flags.slots, flags.context / flags.slots, context_min_));
 }
 
+// HAProxy learns of a dead server only after some failed checks; our own reading may know it first.
+bool LlamaEngine::another_serves(const Member& member) const {
+  return std::any_of(members_.begin(), members_.end(), [&](const Member& other) {
+    const haproxy::Server* server = front_.backend().find(other.replica.options().server);
+    return &other != &member && other.fresh && server != nullptr && server->up();
+  });
+}
+
 // One replica to one setting. Flags first: a cap is never above what the slots were meant for.
 Status LlamaEngine::put(Member& member, const Config& setting) {
   const Flags flags = wanted(member, setting);
   if (flags != member.replica.flags(member.slots)) {
+    if (!look() || !another_serves(member)) {
+      return fail(ErrorCode::kRefused,
+                  fmt::format("{} is the last server that answers; taking it out would stop the "
+                              "service",
+                              member.replica.options().server));
+    }
     const Status ok = member.replica.change(flags, front_, clock_);
     member.metrics = Metrics{};  // a new life of the server
     if (const auto slots = member.replica.server().slots(); slots) member.slots = *slots;

@@ -80,6 +80,7 @@ class LlamaEngine final : public serving::Engine {
   Flags wanted(const Member& member, const Config& setting) const;
   Status check_setting(const Config& setting, serving::Scope scope) const;
   Status put(Member& member, const Config& setting);
+  bool another_serves(const Member& member) const;
   Config fleet_values() const;
   std::string stranger() const;
 
