@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import LOGS, ROOT, Running
+from faults import Desk, FaultProxy
 from load import background, closed, completions, metrics, until
 from shell import Refused, Shell, haproxy_config, metrics_frontend
 
@@ -204,3 +205,46 @@ def test_doctor_says_that_nothing_is_live_without_haproxy(fleet: Fleet) -> None:
         found = shell.order("probe", engine="llamacpp", url=fleet.servers[0].url)
     access = {knob["name"]: knob["access"] for knob in found["knobs"]}
     assert access["POOL.batch_size"] == "absent" and access["POOL.slots"] == "restart"
+
+
+@pytest.mark.deadline(280)
+def test_battery(fleet: Fleet) -> None:
+    desk = Desk(completions(fleet.proxy.url, tokens=2, prompt=4), streams=4)
+    doors = [FaultProxy(server.url) for server in fleet.servers]
+    target = {**fleet.target, "replicas": [
+        {**replica, "url": door.url}
+        for replica, door in zip(fleet.target["replicas"], doors)]}
+
+    def rules(new: dict[str, str]) -> None:
+        for door in doors:
+            door.set(new)
+
+    def kill() -> None:
+        for file in fleet.pid_files:
+            os.kill(int(file.read_text()), signal.SIGKILL)
+
+    def again(slots: int = 2, model: str = "small") -> None:
+        import subprocess
+        for i in range(2):
+            run = [word.replace("{slots}", str(slots)).replace("{ctx}", "8192")
+                   .replace("small.gguf", f"{model}.gguf") for word in fleet.restart(i)]
+            subprocess.run(run, check=True, timeout=60)
+        fleet.ready()
+
+    for name, new in (("hang", {"/health": "pass", "*": "hang"}), ("garbage", {"/": "garbage"}),
+                      ("half_written", {"/metrics": "half"})):
+        desk.fault(name, lambda new=new: rules(new), lambda: rules({}))
+    desk.fault("counter_reset", again)
+    desk.fault("down", kill, again)
+    desk.fault("other_flags", lambda: again(model="tiny"))
+    desk.fault("less_capacity", lambda: again(slots=16), again)
+    try:
+        print(desk.run_suite({
+            "target": target, "knobs": [{"name": "main.slots", "type": "int", "min": 1, "max": 8}],
+            "classes": [{"name": "all", "e2e_ms": 60000}], "deadline_s": 30,
+            "requests_per_replica": 12,
+            "why_not": {"no_tokens": "HAProxy's log does not count tokens"}})[-3000:])
+    finally:
+        desk.close()
+        for door in doors:
+            door.close()

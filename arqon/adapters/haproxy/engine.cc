@@ -326,15 +326,15 @@ Status HaproxyEngine::requalify() {
   if (!look() && front_.stranger().empty()) {
     return fail(ErrorCode::kUnavailable, "HAProxy's runtime socket does not answer");
   }
-  if (const Status ok = front_.accept(); !ok) return ok;
   for (std::size_t k = 0; k < bound_.size(); ++k) {
     const bool weights = bound_[k].what == Bound::What::kWeights;
     if (weights) {
       if (const Status ok = check_static(front_.backend()); !ok) return ok;
-    } else if (!front_.backend().servers[0].maxconn) {
+    } else if (front_.backend().servers.size() != 1 || !front_.backend().servers[0].maxconn) {
       return fail(ErrorCode::kInvalidConfig, "the server has no maxconn any more");
     }
   }
+  if (const Status ok = front_.accept(); !ok) return ok;
   capabilities_.engine = "haproxy " + front_.process().version;
   capabilities_.identity.engine = capabilities_.engine;
   return {};
