@@ -233,7 +233,7 @@ def test_battery(fleet: Fleet, tmp_path: Path) -> None:
         desk.fault(name, lambda mode=mode: spoil(mode), lambda: spoil("pass"))
     desk.fault("idle", lambda: None, lambda: desk.verbs["drive"]("120"))
     desk.fault("counter_reset", again)
-    desk.fault("down", fleet.proxy.server.kill, again)
+    desk.fault("down", lambda: fleet.proxy.server.kill(), again)
     desk.fault("other_flags", lambda: again(as_it_was.replace("roundrobin", "random")))
     desk.fault("less_capacity", lambda: again(as_it_was.replace("roundrobin", "static-rr")), again)
     try:

@@ -3,8 +3,10 @@
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,7 +75,6 @@ class Fleet:
 
 
 def metrics_text(proxy: Running) -> str:
-    import urllib.request
     return urllib.request.urlopen(proxy.details["metrics"], timeout=5).read().decode()
 
 
@@ -116,7 +117,7 @@ def test_slots_change_on_both_replicas_under_load_with_no_error(fleet: Fleet) ->
         assert now["classes"][0]["arrived"] >= 100 and now["classes"][0]["bad"] == 0
         assert now["classes"][0]["output_tokens"] >= 16 * 100
         with pytest.raises(Refused, match="context_min"):
-            Shell.attach(shell, {**fleet.target, "context_min": 4096}, KNOBS)
+            shell.attach({**fleet.target, "context_min": 4096}, KNOBS)
             shell.apply([4, 16])
 
 
@@ -174,7 +175,6 @@ def test_restarted_by_somebody_else_is_a_new_epoch_and_another_capacity_unqualif
         closed(completions(fleet.proxy.url, tokens=4), streams=2, requests=10)
         epoch = shell.observe()["epoch"]
         run = [word.replace("{slots}", "3").replace("{ctx}", "8192") for word in fleet.restart(0)]
-        import subprocess
         subprocess.run(run, check=True, timeout=60)
         now = shell.observe()
         assert now["epoch"] > epoch and now["classes"][0]["arrived"] == 0
@@ -223,11 +223,13 @@ def test_battery(fleet: Fleet) -> None:
         for file in fleet.pid_files:
             os.kill(int(file.read_text()), signal.SIGKILL)
 
-    def again(slots: int = 2, model: str = "small") -> None:
-        import subprocess
+    models = ["small"]
+
+    def again(slots: int = 2, model: str = "") -> None:
+        models.append(model or models[-1])  # another model stays: it was requalified
         for i in range(2):
             run = [word.replace("{slots}", str(slots)).replace("{ctx}", "8192")
-                   .replace("small.gguf", f"{model}.gguf") for word in fleet.restart(i)]
+                   .replace("small.gguf", f"{models[-1]}.gguf") for word in fleet.restart(i)]
             subprocess.run(run, check=True, timeout=60)
         fleet.ready()
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <utility>
 
 #include "arqon/wire/diagnostic.h"
 
@@ -262,13 +263,14 @@ Result<Config> HaproxyEngine::apply(const Config& setting, serving::Scope scope)
     if (const Status ok = write(bound_[k], setting); !ok) return tl::unexpected(ok.error());
     wrote_weights = wrote_weights || bound_[k].what == Bound::What::kWeights;
   }
-  asked_ = setting;
+  const Config asked_before = std::exchange(asked_, setting);
   if (!look()) return fail(ErrorCode::kUnavailable, "HAProxy took the change and fell silent");
+  if (in_force() != setting) asked_ = asked_before;
   Config now = in_force();
-  if (wrote_weights) expect_shares();
   if (now == before && now != setting) {
     return fail(ErrorCode::kConflict, "HAProxy said yes and changed nothing");
   }
+  if (wrote_weights) expect_shares();
   return now;
 }
 
