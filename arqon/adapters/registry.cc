@@ -2,6 +2,7 @@
 
 #include "arqon/adapters/adapter.h"
 #include "arqon/adapters/haproxy/engine.h"
+#include "arqon/adapters/llamacpp/engine.h"
 #include "arqon/adapters/sglang/sglang.h"
 #include "arqon/adapters/tensorrt_llm/tensorrt_llm.h"
 #include "arqon/adapters/triton/triton.h"
@@ -15,6 +16,8 @@ const std::vector<Adapter>& registry() {
        vllm::attach, vllm::probe},
       {"haproxy", "HAProxy 2.4 to 3.x: shares of servers and a cap in front of one, both live",
        haproxy::attach, haproxy::probe},
+      {"llamacpp", "llama.cpp behind HAProxy: a live cap; slots, context and draft length by restart",
+       llamacpp::attach, llamacpp::probe},
       {"sglang", "SGLang 0.5: what /set_internal_state accepts (not run, only replayed)",
        sglang::attach, sglang::probe},
       {"tensorrt_llm", "trtllm-serve 1.x: knobs by your restart command (not run, only replayed)",
