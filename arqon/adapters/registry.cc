@@ -16,7 +16,7 @@ const std::vector<Adapter>& registry() {
        vllm::attach, vllm::probe},
       {"haproxy", "HAProxy 2.4 to 3.x: shares of servers and a cap in front of one, both live",
        haproxy::attach, haproxy::probe},
-      {"llamacpp", "llama.cpp behind HAProxy: a live cap; slots, context and draft length by restart",
+      {"llamacpp", "llama.cpp behind HAProxy: a live cap; slots, context, draft length by restart",
        llamacpp::attach, llamacpp::probe},
       {"sglang", "SGLang 0.5: what /set_internal_state accepts (not run, only replayed)",
        sglang::attach, sglang::probe},
