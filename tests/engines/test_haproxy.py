@@ -10,6 +10,7 @@ from load import Load, background, closed, completions, until
 from shell import Refused, Shell, haproxy_config, metrics_frontend
 
 SPLIT = [{"name": "router.router_weights", "type": "simplex", "choices": ["small", "large"]}]
+TARGET = 0.9
 CAP = [{"name": "main.batch_size", "type": "int", "min": 1, "max": 8}]
 
 
@@ -17,8 +18,8 @@ class Fleet:
     """A small server of one slot and a large one of four, behind the HAProxy of the how-to."""
 
     def __init__(self, llamacpp: Any, haproxy: Any, port: Any) -> None:
-        self.small: Running = llamacpp("small", model="tiny", slots=1, context=1024)
-        self.large: Running = llamacpp("large", model="tiny", slots=4, context=4096)
+        self.small: Running = llamacpp("small", model="small", slots=1, context=1024)
+        self.large: Running = llamacpp("large", model="small", slots=4, context=4096)
         self.log_port = port()
         extra = ("backend capped\n  balance roundrobin\n"
                  f"  server only {self.large.url[7:]} maxconn 8\n")
@@ -105,22 +106,34 @@ def test_cap_of_one_server_is_its_concurrency(fleet: Fleet) -> None:
             shell.attach(fleet.target, CAP)
 
 
-@pytest.mark.deadline(240)
+def bearable_load(fleet: Fleet) -> tuple[Load, float, float]:
+    """Open load that the split found at the start bears and the small server alone hardly: about
+    nine tenths of what it serves, less where the machine is busy with other things."""
+    request = completions(fleet.proxy.url, tokens=32, prompt=8)
+    alone = closed(completions(fleet.small.url, tokens=32, prompt=8), streams=1, requests=20)
+    service = sorted(o.end_s for o in alone.done)[15]
+    limit_ms = 6e3 * service + 200
+    for busy in (0.9, 0.6, 0.4, 0.25):
+        load = Load(request).start_open(rate=busy / service, seconds=220)
+        until(lambda: load.count() >= 40, 60, "load runs")
+        times = sorted(o.end_s * 1e3 for o in load.report.outcomes[10:])
+        if times[int(0.95 * len(times))] <= limit_ms:
+            return load, service, limit_ms
+        assert load.stop().lost == []
+    pytest.skip("the machine is too busy: a quarter of the load is late at the split found")
+
+
+@pytest.mark.deadline(280)
 def test_tuner_finds_the_cheapest_split_that_keeps_the_limit(fleet: Fleet) -> None:
-    alone = closed(completions(fleet.small.url, tokens=64, prompt=8), streams=1, requests=12)
-    service = sorted(o.end_s for o in alone.done)[6]
-    limit_ms = 3e3 * service + 50
+    load, service, limit_ms = bearable_load(fleet)
     target = {**fleet.target, "prices": {"small": {"per_request": 0.001},
                                          "large": {"per_request": 0.004}}}
-    load = Load(completions(fleet.proxy.url, tokens=64, prompt=8))
-    load.start_open(rate=0.9 / service, seconds=200)
     try:
         with Shell() as shell:
             shell.attach(target, SPLIT, e2e_ms=limit_ms)
             shell.observe()
-            shell.apply([0.1, 0.9])
             found = shell.order("split", max_delta=0.2, trials=6, requests=40, seconds_max=8,
-                                target=0.9)
+                                target=TARGET)
     finally:
         report = load.stop()
     print(f"service {service * 1e3:.0f} ms, limit {limit_ms:.0f} ms; {report.summary()}")
@@ -131,7 +144,7 @@ def test_tuner_finds_the_cheapest_split_that_keeps_the_limit(fleet: Fleet) -> No
     path = [[0.1, 0.9], *found["steps"]]
     moves = [abs(a[0] - b[0]) for a, b in zip(path, path[1:])]  # total variation of two shares
     assert moves and max(moves) <= 0.2 + 1e-9 and found["refused"] == 0
-    kept = [trial for trial in found["trials"] if trial["good"] >= 0.9]
+    kept = [trial for trial in found["trials"] if trial["good"] >= TARGET]
     assert kept and found["best"] == min(kept, key=lambda trial: trial["cost"])["split"]
     assert found["best"][0] > 0.1, "nothing cheaper than the split that was found"
     assert found["steps"][-1] == found["best"]

@@ -18,6 +18,8 @@ RESTART = ROOT / "tests/engines/restart_llama.py"
 KNOBS = [{"name": "main.batch_size", "type": "int", "min": 1, "max": 8},
          {"name": "main.slots", "type": "int", "min": 1, "max": 16}]
 
+PROCESSING = "llamacpp:requests_processing"
+
 
 class Fleet:
     """Two llama.cpp servers of two slots behind the HAProxy of the how-to."""
@@ -125,8 +127,9 @@ def test_a_live_cap_is_the_number_of_busy_slots(fleet: Fleet) -> None:
         with background(completions(fleet.proxy.url, tokens=48), streams=24) as load:
             for cap in (6, 2, 4):
                 assert shell.apply([cap, 8]) == [cap, 8]
-                time.sleep(1.5)
-                seen = busy_slots(fleet.servers[0], 3)
+                until(lambda: metrics(f"{fleet.servers[0].url}/metrics")[PROCESSING] <= cap, 30,
+                      "those above the cap have ended")
+                seen = busy_slots(fleet.servers[0], 4)
                 now = shell.observe()
                 print(f"cap {cap}: busy slots {seen:.2f}, waiting {now['waiting']:.0f}")
                 assert abs(seen - cap) <= 0.05 * cap

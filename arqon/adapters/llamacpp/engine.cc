@@ -58,10 +58,12 @@ Status LlamaEngine::write_cap(Member& member, std::int64_t cap) {
   const auto after = front_.runtime().backend(backend);
   if (!after) return tl::unexpected(after.error());
   const haproxy::Server* found = after->find(server);
-  if (found == nullptr || found->maxconn != cap) {
-    return fail(ErrorCode::kConflict, "HAProxy said yes and the cap is another one");
+  // Another value than before is a clamp, which the answer of apply shows.
+  if (found == nullptr || !found->maxconn ||
+      (found->maxconn != cap && found->maxconn == now->servers[0].maxconn)) {
+    return fail(ErrorCode::kConflict, "HAProxy said yes and did nothing");
   }
-  member.cap = cap;
+  member.cap = *found->maxconn;
   return {};
 }
 
@@ -135,7 +137,10 @@ void LlamaEngine::look_at(Member& member, TimePoint now) {
   member.fresh = slots.has_value() && metrics.has_value();
   if (!member.fresh) return;
   const Metrics before = member.metrics;
-  if (metrics->decodes < before.decodes) ++restarts_;  // begun anew, and not by us
+  if (metrics->decodes < before.decodes) {  // begun anew, and not by us
+    ++restarts_;
+    if (const auto props = member.replica.server().props()) member.running = *props;
+  }
   member.busy_slots = busy_slots_between(before, *metrics);
   if (metrics->decodes != before.decodes || metrics->processing == 0) member.decoded_at = now;
   member.slots = *slots;
@@ -161,6 +166,11 @@ std::string LlamaEngine::stranger() const {
   if (std::string why = front_.stranger(); !why.empty()) return why;
   for (const Member& member : members_) {
     if (!member.fresh) continue;
+    if (member.running.build != member.props.build || member.running.model != member.props.model) {
+      return fmt::format("{} runs {} of build {}, attached to {} of build {}",
+                         member.replica.options().server, member.running.model,
+                         member.running.build, member.props.model, member.props.build);
+    }
     const Config now = values(member);
     for (std::size_t k = 0; k < now.size(); ++k) {
       const Parameter& p = capabilities_.knobs[k];
@@ -188,10 +198,24 @@ Status LlamaEngine::check_setting(const Config& setting, serving::Scope scope) c
                           flags.context, flags.slots, flags.context / flags.slots, context_min_));
 }
 
+// HAProxy learns of a dead server only after some failed checks; our own reading may know it first.
+bool LlamaEngine::another_serves(const Member& member) const {
+  return std::any_of(members_.begin(), members_.end(), [&](const Member& other) {
+    const haproxy::Server* server = front_.backend().find(other.replica.options().server);
+    return &other != &member && other.fresh && server != nullptr && server->up();
+  });
+}
+
 // One replica to one setting. Flags first: a cap is never above what the slots were meant for.
 Status LlamaEngine::put(Member& member, const Config& setting) {
   const Flags flags = wanted(member, setting);
   if (flags != member.replica.flags(member.slots)) {
+    if (!look() || !another_serves(member)) {
+      return fail(ErrorCode::kRefused,
+                  fmt::format("{} is the last server that answers; taking it out would stop the "
+                              "service",
+                              member.replica.options().server));
+    }
     const Status ok = member.replica.change(flags, front_, clock_);
     member.metrics = Metrics{};  // a new life of the server
     if (const auto slots = member.replica.server().slots(); slots) member.slots = *slots;
@@ -290,10 +314,11 @@ Health LlamaEngine::health() {
 Status LlamaEngine::requalify() {
   if (!look()) return fail(ErrorCode::kUnavailable, "HAProxy's runtime socket does not answer");
   if (const Status ok = front_.accept(); !ok) return ok;
+  if (const Status ok = first_look(); !ok) return ok;  // another model of the same kind is taken
   if (const std::string why = stranger(); !why.empty()) {
     return fail(ErrorCode::kInvalidConfig, why);
   }
-  return first_look();
+  return {};
 }
 
 }  // namespace arqon::adapters::llamacpp
