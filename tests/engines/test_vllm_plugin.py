@@ -34,17 +34,11 @@ UNKNOWN = "import arqonhpo_vllm.contract as c; c.SCHEDULE_HASHES = {'0.0.1': fro
 class Engine:
     """The server under test; it can be killed and started again."""
 
-    def __init__(self, start, site: Path, state: Path) -> None:
-        self._start, self._site, self.state = start, site, state
-        self.server = None
-        self.boot()
-
-    def boot(self, extra_path: str = "") -> None:
-        path = f"{extra_path}:{self._site}" if extra_path else str(self._site)
-        self.server = self._start("vllm", flags=FLAGS, env={
-            "PYTHONPATH": path, "ARQONHPO_VLLM_NAME": NAME,
-            "ARQONHPO_VLLM_STATE": str(self.state)})
-        self.port = int(self.server.url.rsplit(":", 1)[1])
+    def __init__(self, vllm, paths: list[Path], state: Path) -> None:
+        self.running = vllm(flags=FLAGS, pythonpath=paths, fresh=True, env={
+            "ARQONHPO_VLLM_NAME": NAME, "ARQONHPO_VLLM_STATE": str(state)})
+        self.state = state
+        self.port = int(self.running.url.rsplit(":", 1)[1])
 
     def identity(self) -> dict:
         return json.loads((self.state / NAME / "identity.json").read_text())
@@ -65,34 +59,28 @@ def greedy(port: int) -> list[str]:
 
 
 @pytest.fixture(scope="module", name="stock")
-def _stock(vllm_site, start_engine, tmp_path_factory):
+def _stock(vllm, vllm_plugin_site, tmp_path_factory):
     """What an unknown release does: greedy texts, identity.json and report of a stock scheduler."""
     state = tmp_path_factory.mktemp("state")
     patch = tmp_path_factory.mktemp("patch")
     (patch / "sitecustomize.py").write_text(UNKNOWN)
     rig.forget_name(NAME, state)
-    engine = Engine.__new__(Engine)
-    engine._start, engine._site, engine.state = start_engine, vllm_site, state
-    engine.boot(str(patch))
-    try:
-        tuner = Tuner(PAGE)
-        tuner.lease(60)
-        tuner.command(batch_size=1)
-        texts = greedy(engine.port)
-        yield {"texts": texts, "identity": engine.identity(), "report": tuner.report()}
-    finally:
-        engine.server.stop()
-        rig.forget_name(NAME, state)
+    engine = Engine(vllm, [patch, vllm_plugin_site], state)
+    tuner = Tuner(PAGE)
+    tuner.lease(60)
+    tuner.command(batch_size=1)
+    texts = greedy(engine.port)
+    return {"texts": texts, "identity": engine.identity(), "report": tuner.report()}
 
 
 @pytest.fixture(scope="module", name="engine")
-def _engine(stock, vllm_site, start_engine, tmp_path_factory):
-    del stock  # one server at a time
+def _engine(stock, vllm, vllm_plugin_site, tmp_path_factory):
+    del stock  # its server goes first: one at a time
     state = tmp_path_factory.mktemp("state")
+    vllm.stop()
     rig.forget_name(NAME, state)
-    engine = Engine(start_engine, vllm_site, state)
-    yield engine
-    engine.server.stop()
+    yield Engine(vllm, [vllm_plugin_site], state)
+    vllm.stop()
     rig.forget_name(NAME, state)
 
 
@@ -153,12 +141,13 @@ class Watch:
     def __init__(self, tuner: Tuner) -> None:
         self._tuner = tuner
         self.admitted_above = 0
-        self.reached = []  # seconds from the acknowledgement of a raised cap
+        self.reached = []  # (seconds, steps) from the acknowledgement of a raised cap
 
     def follow(self, cap: int, before: int, seconds: float) -> None:
-        begun, last, waits = time.monotonic(), None, before < cap
-        while time.monotonic() - begun < (max(seconds, 3) if waits else seconds):
+        begun, first, last, waits = time.monotonic(), None, None, before < cap
+        while time.monotonic() - begun < (max(seconds, 20) if waits else seconds):
             report = self._tuner.report()
+            first = first or report
             running = report["running"]
             if last is not None and running > max(last, cap):
                 self.admitted_above += 1
@@ -166,10 +155,9 @@ class Watch:
             # "When the load offers it": with nobody waiting there is nobody to admit.
             if waits and (running >= cap or report["waiting"] == 0):
                 waits = False
-                self.reached.append(time.monotonic() - begun)
+                self.reached.append((time.monotonic() - begun, report["steps"] - first["steps"]))
             time.sleep(0.002)
-        if waits:
-            self.reached.append(float("inf"))
+        assert not waits, f"a cap of {cap} was not reached in {time.monotonic() - begun:.0f} s"
 
 
 def test_cap_budget_and_k_change_under_streaming_load_and_nothing_is_lost(engine, tuner, capsys):
@@ -190,12 +178,14 @@ def test_cap_budget_and_k_change_under_streaming_load_and_nothing_is_lost(engine
             watch.follow(cap, before, 0.5 if changes < 60 else 1.5)
         last = tuner.report()
     seconds = time.monotonic() - begun
-    slow = [s for s in watch.reached if s > 1]
+    # On a starved machine a step may take a second; no engine admits anybody without one.
+    slow = [(s, steps) for s, steps in watch.reached if s > 1 and steps > 3]
     with capsys.disabled():
         print(f"\n  {changes} changes, {load.done} requests, {len(load.lost)} lost in "
               f"{seconds:.0f} s; acknowledged after {1e3 * sorted(acks)[len(acks) // 2]:.0f} ms "
               f"(largest {1e3 * max(acks):.0f}); raised cap reached after at most "
-              f"{max(watch.reached):.2f} s of {len(watch.reached)}")
+              f"{max(watch.reached)[0]:.2f} s, {max(n for _, n in watch.reached)} steps, of "
+              f"{len(watch.reached)}")
     assert changes >= 60 and load.done >= 3000
     assert watch.admitted_above == 0
     assert not slow
@@ -247,7 +237,7 @@ def test_values_outside_the_range_are_clamped_and_said(engine, tuner):
 
 
 def test_a_page_scribbled_on_under_load_hurts_nobody(engine, tuner):
-    """Any words but the header, many times a step; the engine checks its own limits by assertion."""
+    """Words in header and blocks, many times a step; vLLM asserts its own limits."""
     rng = random.Random(3)
     pid = tuner.report()["pid"]
     with streaming(Load(engine.port, streams=16)) as load:
@@ -257,7 +247,8 @@ def test_a_page_scribbled_on_under_load_hurts_nobody(engine, tuner):
                 tuner.words[rng.randrange(3, FIRST_REPORT)] = rng.getrandbits(64) - (1 << 63)
             tuner.words[COMMAND] &= 0xFFFF
             tuner.lease(60)
-            tuner.command(batch_size=rng.getrandbits(40) - 99, kv_headroom_blocks=rng.getrandbits(9),
+            tuner.command(batch_size=rng.getrandbits(40) - 99,
+                          kv_headroom_blocks=rng.getrandbits(9),
                           prefill_token_budget=rng.getrandbits(rng.randrange(63)),
                           speculative_decoding_k=rng.randrange(-3, 9))
             time.sleep(0.002)
@@ -358,7 +349,7 @@ def test_a_queue_limit_refuses_at_the_door_and_is_lifted_again(engine, tuner):
         assert load.refused == refused
 
 
-# ---- Restart; last, as it takes a start -----------------------------------------------------------
+# ---- Restart; last, as it takes a start ---------------------------------------------------------
 
 def test_a_restarted_engine_stands_on_the_confirmed_set_from_the_start(engine, tuner):
     with streaming(Load(engine.port, streams=4)):
@@ -366,8 +357,8 @@ def test_a_restarted_engine_stands_on_the_confirmed_set_from_the_start(engine, t
         acknowledged(tuner, epoch)
         engine.confirm(tuner, epoch, batch_size=6, speculative_decoding_k=1)
         acknowledged(tuner, tuner.command(batch_size=2))
-    engine.server.kill()
-    engine.boot()
+    engine.running.server.kill()
+    engine.running.start_again()
     report = tuner.report()  # before any request
     assert (report["values"]["batch_size"], report["reasons"]) == (6, RESTORED)
     load = Load(engine.port, streams=12)

@@ -35,7 +35,11 @@ def install_plugin(python: Path, folder: Path) -> Path:
 
 @dataclass
 class Load:
-    """Closed-loop streams against /v1/completions. `lost`: why each lost request was lost."""
+    """Closed-loop streams against /v1/completions. `lost`: why each lost request was lost.
+
+    Unlike load.py it reads each answer in one piece: 48 streams beside the engine on two cores,
+    and here the engine's own report is the clock.
+    """
 
     port: int
     streams: int = 32
