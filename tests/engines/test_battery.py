@@ -192,7 +192,7 @@ def test_vllm(plugged: Plugged) -> None:
     try:
         text = desk.run_suite({
             "target": {"engine": "vllm", "url": proxy.url, "name": plugged.name,
-                       "state": str(plugged.state), "stuck_s": 3},
+                       "state": str(plugged.state / plugged.name), "stuck_s": 3},
             "knobs": [{"name": "main.batch_size", "type": "int", "min": 1, "max": 16},
                       {"name": "main.prefill_token_budget", "type": "int", "min": 160,
                        "max": 2048}],
