@@ -186,7 +186,6 @@ void LiveTriton::began_again() {
   ++last_.epoch;
   for (serving::ClassCounters& counters : last_.classes) counters = {};
   late_remainder_ = failed_untraced_ = 0;
-  if (trace_) trace_->restarted();
 }
 
 void LiveTriton::count_traced(serving::ClassCounters& counters) {

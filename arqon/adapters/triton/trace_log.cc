@@ -113,9 +113,10 @@ void TraceLog::skip_existing() {
   }
 }
 
-void TraceLog::restarted() {
-  next_ = 0;
-  last_write_ += std::filesystem::file_time_type::duration(1);  // what was taken stays taken
+bool TraceLog::began_again() const {
+  std::error_code none;
+  const auto first = std::filesystem::last_write_time(numbered(0), none);
+  return next_ != 0 && !none && first > last_write_;
 }
 
 std::optional<std::vector<TracedRequest>> TraceLog::take(std::uint64_t number) {
@@ -140,7 +141,11 @@ std::optional<std::vector<TracedRequest>> TraceLog::take(std::uint64_t number) {
 std::vector<TracedRequest> TraceLog::poll() {
   std::vector<TracedRequest> all;
   for (int i = 0; i < kFilesPerPoll; ++i) {
-    const auto requests = take(next_);
+    auto requests = take(next_);
+    if (!requests && began_again()) {  // a server that restarts numbers from 0
+      next_ = 0;
+      requests = take(next_);
+    }
     if (!requests) break;
     all.insert(all.end(), requests->begin(), requests->end());
     ++next_;

@@ -76,6 +76,19 @@ TEST(TritonTrace, files_are_taken_once_in_order_and_only_when_whole) {
   EXPECT_EQ(log.unreadable(), 0u);
 }
 
+TEST(TritonTrace, a_server_that_restarted_before_attach_is_read_from_its_first_file) {
+  const Folder folder;
+  folder.write(0, one_request(10));
+  folder.write(1, one_request(20));
+  TraceLog log(folder.path / "t.json", "sleeper");
+  log.skip_existing();  // both are the dead server's
+  folder.write(0, one_request(30), -100);
+  folder.write(1, one_request(40), -100);
+  EXPECT_EQ(log.poll().size(), 2u);
+  folder.write(2, one_request(50), -100);
+  EXPECT_EQ(log.poll().size(), 1u);
+}
+
 TEST(TritonTrace, a_file_that_stays_broken_is_passed_over_once_the_next_is_there) {
   const Folder folder;
   TraceLog log(folder.path / "t.json", "sleeper");
@@ -97,7 +110,6 @@ TEST(TritonTrace, files_of_an_earlier_server_do_not_count) {
   folder.write(2, one_request(30));
   EXPECT_EQ(log.poll().size(), 1u);
   // The server restarts and writes from 0 again.
-  log.restarted();
   EXPECT_TRUE(log.poll().empty());
   folder.write(0, one_request(40), -100);
   const auto again = log.poll();

@@ -156,13 +156,11 @@ class RealTriton final : public testing::Rig {
     if (const Status edited = edit(place_.config(), from, to); !edited) return edited;
     return restart(true);
   }
+  // A model that fails to initialise: Triton keeps the old copy.
   Status refuse(bool on) {
     const fs::path model = place_.repository / "sleeper/1/model.py";
-    std::error_code error;
-    const fs::path away = model.string() + ".away";
-    fs::rename(on ? model : away, on ? away : model, error);
-    if (error) return fail(ErrorCode::kInternal, error.message());
-    return {};
+    constexpr std::string_view kFails = "raise RuntimeError('told to fail')\n";
+    return on ? edit(model, "", kFails) : edit(model, kFails, "");
   }
   Status set(Fault fault, bool on) {
     switch (fault) {
