@@ -6,7 +6,7 @@ DEMO = mix-migration
 # The seeds of the traffic; scenarios/data/baselines.json keeps the searched settings for these.
 SEEDS ?= 1,2,3,4,5
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-live python fuzz tidy clean
+.PHONY: help demo test test-engines bench bench-live python fuzz tidy clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -22,6 +22,12 @@ test:  ## build with and without sanitizers, run every test; the last line count
 	@tools/build dev
 	@tools/build release
 	@tools/run_tests
+
+test-engines:  ## tests against a real vLLM, Triton, llama.cpp and HAProxy; 1.4 GB to download once
+	@$(SETUP) python engines
+	@tools/build release
+	@tools/engines install --yes || test $$? -eq 3
+	@tools/run_tests engines
 
 bench:  ## the figures docs/benchmarks.md keeps
 	@$(SETUP) core

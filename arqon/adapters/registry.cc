@@ -1,16 +1,20 @@
 #include <algorithm>
 
 #include "arqon/adapters/adapter.h"
+#include "arqon/adapters/sglang/sglang.h"
 #include "arqon/adapters/triton/triton.h"
+#include "arqon/adapters/vllm/vllm.h"
 
 namespace arqon::adapters {
 
 const std::vector<Adapter>& registry() {
   static const std::vector<Adapter> adapters{
-      {.name = "triton",
-       .about = "Triton 2.51 and alike: batching by reloads under load, instances in place",
-       .attach = triton::attach,
-       .probe = triton::probe},
+      {"vllm", "vLLM 0.32, live through the plugin arqonhpo-vllm: batch, token budget, speculation",
+       vllm::attach, vllm::probe},
+      {"triton", "Triton 2.51: batching by reloads under load that lose nothing, instances in place",
+       triton::attach, triton::probe},
+      {"sglang", "SGLang 0.5: what /set_internal_state accepts (not run, only replayed)",
+       sglang::attach, sglang::probe},
   };
   return adapters;
 }
