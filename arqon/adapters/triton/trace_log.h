@@ -45,6 +45,7 @@ class TraceLog {
  private:
   static constexpr int kFilesPerPoll = 1024;
   bool began_again() const;
+  bool stale(std::filesystem::file_time_type written) const;
   std::filesystem::path numbered(std::uint64_t number) const;
   // The requests of one file when all of it is newer than what was seen.
   std::optional<std::vector<TracedRequest>> take(std::uint64_t number);

@@ -222,6 +222,13 @@ ARQON_ENGINE_SUITE(TritonReal, make_rig);
 
 // ---- Under load
 
+// Programs that want a core, per core, over the last minute.
+double load_per_core() {
+  const auto text = os::read_file("/proc/loadavg", 200);
+  const double load = text ? std::atof(text->c_str()) : 0;
+  return load / std::max(1U, std::thread::hardware_concurrency());
+}
+
 class TritonLive : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -253,7 +260,7 @@ TEST_F(TritonLive, forty_reloads_under_load_lose_nothing_and_stall_nobody) {
   bench::TritonLoad load(place_.url, "sleeper", 12);
   load.wait(1);
   // How long the machine holds a request up by itself, without any reload.
-  const bench::LoadWindow still = load.measure(8, 1e9);
+  const bench::LoadWindow still = load.measure(15, 1e9);
   const TimePoint from = load.now();
   const std::vector<Config> settings{{8, 20}, {12, 5}, {4, 5}, {6, 0}, {10, 10}, {2, 2}, {12, 20}};
   int reloads = 0;
@@ -279,7 +286,11 @@ TEST_F(TritonLive, forty_reloads_under_load_lose_nothing_and_stall_nobody) {
       std::max(0.0, stall_still_ms), slowest_s);
   EXPECT_EQ(during.failed, 0u);
   EXPECT_GT(during.requests, 3000u);
-  EXPECT_LT(stall_ms, std::max(150.0, 1.5 * stall_still_ms));
+  // A machine that keeps requests waiting by itself proves little; a reload that froze connections
+  // (as one over HTTP does) would show there too: it takes seconds.
+  const bool calm = still.p99_ms < kService_ms && load_per_core() < 1.5;
+  EXPECT_LT(stall_ms, calm ? 150.0 : std::max(600.0, 1.5 * stall_still_ms))
+      << (calm ? "" : "the machine was busy");
 }
 
 TEST_F(TritonLive, partial_and_failing_configs_never_reach_service) {
