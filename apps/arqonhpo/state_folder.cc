@@ -25,8 +25,7 @@ Config confirmed_setting(const control::RunRecord& record) {
   return setting;
 }
 
-wire::Value learned(const documents::StrategyRun& run, const Space& knobs) {
-  const Config setting = confirmed_setting(run.record);
+wire::Object values_object(const Config& setting, const Space& knobs) {
   wire::Object values;
   for (std::size_t k = 0; k < knobs.size(); ++k) {
     if (setting.size() != knobs.slots()) break;
@@ -36,9 +35,13 @@ wire::Value learned(const documents::StrategyRun& run, const Space& knobs) {
     }
     values.emplace_back(knobs[k].name, slots.size() == 1 ? slots.front() : wire::Value(slots));
   }
+  return values;
+}
+
+wire::Value learned(const documents::StrategyRun& run, const Space& knobs) {
   const double end = run.record.windows.empty() ? 0 : run.record.windows.back().t_s;
   return wire::Object{{"seed", run.seed},
-                      {"confirmed", std::move(values)},
+                      {"confirmed", values_object(confirmed_setting(run.record), knobs)},
                       {"t_s", end},
                       {"windows", run.record.windows.size()},
                       {"decisions", run.record.decisions.size()}};
@@ -46,8 +49,8 @@ wire::Value learned(const documents::StrategyRun& run, const Space& knobs) {
 
 // One line per change and per decision of a run, each with the run's seed; no build id, no wall
 // time, so that two runs can be compared byte by byte.
-std::string decision_lines(const documents::StrategyRun& run) {
-  const std::string text = documents::decisions_json(run.record);
+std::string decision_lines(const control::RunRecord& run, std::uint64_t seed) {
+  const std::string text = documents::decisions_json(run);
   const auto root = wire::parse_json(text, {.bytes_max = text.size()});
   ARQON_ASSERT(root.has_value());
   std::string lines;
@@ -55,7 +58,7 @@ std::string decision_lines(const documents::StrategyRun& run) {
     const wire::Value* list = root->find(key);
     const wire::Array* records = list == nullptr ? nullptr : list->as_array();
     for (const wire::Value& record : records == nullptr ? wire::Array() : *records) {
-      wire::Object line{{"record", kind}, {"seed", run.seed}};
+      wire::Object line{{"record", kind}, {"seed", seed}};
       if (const wire::Object* members = record.as_object()) {
         line.insert(line.end(), members->begin(), members->end());
       }
@@ -100,7 +103,7 @@ Status StateFolder::save(const documents::TuneResult& result,
   wire::Array runs;
   for (const documents::StrategyRun& run : result.runs) {
     if (run.strategy != "arqonhpo") continue;
-    decisions += decision_lines(run);
+    decisions += decision_lines(run.record, run.seed);
     runs.push_back(learned(run, scenario.knobs));
   }
   const wire::Value document = wire::Object{{"schema", 1},
@@ -112,6 +115,53 @@ Status StateFolder::save(const documents::TuneResult& result,
     return done;
   }
   return os::write_file(folder_ / "learned.json", wire::write_json(document, 2) + "\n");
+}
+
+Result<DecisionLog> DecisionLog::open(const fs::path& folder, std::uint64_t seed) {
+  std::error_code error;
+  if (fs::exists(folder / "decisions.jsonl", error)) {
+    fs::rename(folder / "decisions.jsonl", folder / "decisions.previous.jsonl", error);
+    if (error) {
+      return fail(ErrorCode::kUnavailable, fmt::format("{}: cannot put away decisions.jsonl: {}",
+                                                       folder.string(), error.message()));
+    }
+  }
+  auto file = os::AppendFile::open(folder / "decisions.jsonl");
+  if (!file) return tl::unexpected(file.error());
+  return DecisionLog(std::move(*file), seed);
+}
+
+Status DecisionLog::append(const control::RunRecord& record) {
+  if (record.changes.size() == changes_ && record.decisions.size() == decisions_) return {};
+  control::RunRecord fresh;
+  fresh.knob_names = record.knob_names;
+  fresh.changes.assign(record.changes.begin() + static_cast<std::ptrdiff_t>(changes_),
+                       record.changes.end());
+  fresh.decisions.assign(record.decisions.begin() + static_cast<std::ptrdiff_t>(decisions_),
+                         record.decisions.end());
+  if (Status done = file_.append(decision_lines(fresh, seed_)); !done) return done;
+  changes_ = record.changes.size();
+  decisions_ = record.decisions.size();
+  return file_.sync();
+}
+
+Status save_learned(const fs::path& folder, const documents::Scenario& scenario,
+                    const Learned& learned) {
+  const wire::Value run =
+      wire::Object{{"seed", scenario.seed},
+                   {"confirmed", values_object(learned.confirmed, scenario.knobs)},
+                   {"t_s", learned.t_s},
+                   {"windows", learned.windows},
+                   {"decisions", learned.decisions}};
+  const wire::Value document =
+      wire::Object{{"schema", 1},
+                   {"scenario", scenario.name},
+                   {"scenario_hash", documents::scenario_hash(scenario)},
+                   {"identity", wire::Object{{"engine", learned.identity.engine},
+                                             {"model", learned.identity.model},
+                                             {"hardware", learned.identity.hardware}}},
+                   {"runs", wire::Array{run}}};
+  return os::write_file(folder / "learned.json", wire::write_json(document, 2) + "\n");
 }
 
 }  // namespace arqon::app

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "apps/arqonhpo/live.h"
 #include "apps/arqonhpo/scenario_file.h"
 #include "apps/arqonhpo/verbs.h"
 #include "arqon/documents/scenario.h"
@@ -27,13 +28,71 @@ wire::Diagnostic neither(const wire::Value& root) {
   wire::Diagnostic d;
   d.line = root.line;
   d.column = root.column;
-  d.message = "is neither a scenario (has \"fleet\") nor a study (has \"bounds\")";
+  d.message = "is neither a scenario (has \"classes\") nor a study (has \"bounds\")";
   const wire::Object* members = root.as_object();
   for (const wire::Member& member : members == nullptr ? wire::Object{} : *members) {
-    const std::string near = wire::nearest_name(member.first, {"fleet", "bounds"});
+    const std::string near = wire::nearest_name(member.first, {"classes", "bounds"});
     if (!near.empty()) d.hint = fmt::format("\"{}\": did you mean \"{}\"?", member.first, near);
   }
   return d;
+}
+
+// What a document says of one knob of an engine that has not been asked yet.
+std::string knob_words(const std::string& address, const wire::Value& knob) {
+  const auto said = [&](const char* key) -> std::string {
+    const wire::Value* value = knob.find(key);
+    return value == nullptr ? std::string() : wire::write_json(*value);
+  };
+  const std::string low = said("min"), high = said("max"), step = said("step");
+  if (said("class") == "\"forbidden\"") return address + ": never changed";
+  if (low.empty() && high.empty()) {
+    return fmt::format("{}: the range that the engine offers{}", address,
+                       step.empty() ? "" : ", in steps of " + step);
+  }
+  return fmt::format("{}: {} to {}{}", address, low.empty() ? "the engine's least" : low,
+                     high.empty() ? "the engine's most" : high,
+                     step.empty() ? "" : " in steps of " + step);
+}
+
+std::string_view mode_words(control::Mode mode) {
+  switch (mode) {
+    case control::Mode::kObserve:
+      return "observe: nothing is changed, nothing proposed";
+    case control::Mode::kRecommend:
+      return "recommend: nothing is changed; what would be tried is said";
+    case control::Mode::kApprove:
+      return "approve: an experiment begins when `arqonhpo approve` says so";
+    case control::Mode::kAuto:
+      return "auto: experiments begin by themselves";
+  }
+  return "";
+}
+
+// What is known of a live scenario before anything is attached to.
+void check_live(const documents::Scenario& scenario, const wire::Value& root, Finding& finding) {
+  if (Status known = check_engine(scenario); !known) {
+    const wire::Value* engine = root.find("target")->find("engine");
+    finding.problems.push_back({.path = "target.engine",
+                                .line = engine->line,
+                                .column = engine->column,
+                                .value = wire::write_json(*engine),
+                                .message = known.error().message});
+    return;
+  }
+  finding.permits.emplace_back(mode_words(scenario.mode));
+  if (scenario.knobs_complete()) {
+    for (std::string& line : guard::explain(scenario.knobs, scenario.guardrails)) {
+      finding.permits.push_back(std::move(line));
+    }
+  } else if (const wire::Object* knobs = scenario.live_knobs.as_object();
+             knobs != nullptr && !knobs->empty()) {
+    for (const auto& [address, knob] : *knobs) finding.permits.push_back(knob_words(address, knob));
+  } else {
+    finding.permits.emplace_back("every knob that the engine offers, in the engine's own range");
+  }
+  finding.permits.push_back(
+      fmt::format("whether {} offers these knobs and ranges is known when `arqonhpo tune` attaches",
+                  scenario.target_engine));
 }
 
 void check_scenario(const Document& document, Finding& finding) {
@@ -43,7 +102,11 @@ void check_scenario(const Document& document, Finding& finding) {
     finding.problems = scenario.error();
     return;
   }
-  finding.permits = guard::explain(scenario->knobs, scenario->guardrails);
+  if (scenario->live()) {
+    check_live(*scenario, *wire::parse_json(document.text), finding);
+  } else {
+    finding.permits = guard::explain(scenario->knobs, scenario->guardrails);
+  }
   finding.effective = documents::to_json(*scenario);
 }
 
@@ -66,7 +129,8 @@ Finding check(const Document& document) {
   const auto root = wire::parse_json(document.text);
   if (!root) {
     finding.problems = {root.error()};
-  } else if (root->find("fleet") != nullptr) {
+  } else if (root->find("fleet") != nullptr || root->find("classes") != nullptr ||
+             root->find("target") != nullptr) {
     check_scenario(document, finding);
   } else if (root->find("bounds") != nullptr) {
     check_study(document, finding);

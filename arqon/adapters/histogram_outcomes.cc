@@ -163,9 +163,11 @@ Result<HistogramOutcomes> HistogramOutcomes::create(const std::vector<serving::S
 
 std::optional<HistogramOutcomes::Totals> HistogramOutcomes::totals(
     const wire::Exposition& scrape) const {
-  const bool ours = std::any_of(
-      scrape.series().begin(), scrape.series().end(),
-      [&](const wire::Series& series) { return series.name.starts_with(sources_.prefix); });
+  const bool ours =
+      std::any_of(scrape.series().begin(), scrape.series().end(), [&](const wire::Series& series) {
+        return std::any_of(sources_.prefixes.begin(), sources_.prefixes.end(),
+                           [&](const std::string& p) { return series.name.starts_with(p); });
+      });
   if (!ours) return std::nullopt;
   Totals out{.ttft = histogram(scrape, sources_.ttft),
              .tpot = histogram(scrape, sources_.tpot),
@@ -181,17 +183,20 @@ std::optional<HistogramOutcomes::Totals> HistogramOutcomes::totals(
 }
 
 void HistogramOutcomes::begin_again() {
+  last_ = Totals{};
+  tokenless_ = 0;
+  open_late_ = 0;
+  if (expecting_restart_) return;
   ++epoch_;
   counters_ = {};
-  unsure_ = ended_ = tokenless_ = 0;
-  open_late_ = 0;
-  last_ = Totals{};
+  unsure_ = ended_ = 0;
 }
 
 bool HistogramOutcomes::update(const wire::Exposition& scrape) {
   std::optional<Totals> now = totals(scrape);
   if (!now) {
-    why_ = fmt::format("the metrics make no sense, or none begins with \"{}\"", sources_.prefix);
+    why_ = fmt::format("the metrics make no sense, or none begins with {}",
+                       fmt::join(sources_.prefixes, " or "));
     return false;
   }
   running_ = gauge(scrape, sources_.running, sources_.rank_label, false);
@@ -208,6 +213,7 @@ bool HistogramOutcomes::update(const wire::Exposition& scrape) {
                     all_of(now->ttft) < all_of(last_->ttft) || now->failed < last_->failed ||
                     now->output_tokens < last_->output_tokens;
   if (fell || now->started != last_->started) begin_again();
+  expecting_restart_ = false;
   const std::uint64_t unsure_before = unsure_;
   count(*now);
   last_ = std::move(now);

@@ -21,7 +21,8 @@ namespace arqon::adapters {
 // Names of series; of each list the first that is there is taken (engines rename). Histograms are
 // in seconds, one sample per request.
 struct HistogramSources {
-  std::string prefix;  // a scrape without any series that begins so is not this engine's
+  // A scrape without any series that begins with one of these is not this engine's.
+  std::vector<std::string> prefixes;
   std::vector<std::string> ttft, tpot, e2e;
   // The engine records all three when the request ends; otherwise ttft at the first token.
   bool ttft_at_end = false;
@@ -59,6 +60,9 @@ class HistogramOutcomes {
   // concluded from it: it made no sense (counters as before), or requests are unsure (why()).
   bool update(const wire::Exposition& scrape);
 
+  // The engine is being restarted by our own hand: its counters begin again, ours go on.
+  void expect_restart() { expecting_restart_ = true; }
+
   const serving::ClassCounters& counters() const { return counters_; }
   std::uint64_t epoch() const { return epoch_; }    // from 1; rises when the engine began again
   std::uint64_t unsure() const { return unsure_; }  // good or bad, in this epoch
@@ -87,6 +91,7 @@ class HistogramOutcomes {
   std::optional<Totals> last_;
   serving::ClassCounters counters_;
   std::uint64_t epoch_ = 1, unsure_ = 0, ended_ = 0, tokenless_ = 0;
+  bool expecting_restart_ = false;
   double open_late_ = 0;  // late at their first token, perhaps still running
   double running_ = 0, waiting_ = 0, kv_use_ = 0;
   std::string why_;

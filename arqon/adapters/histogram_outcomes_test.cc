@@ -12,7 +12,7 @@ namespace {
 using serving::Limit;
 
 HistogramSources sources() {
-  return {.prefix = "e:",
+  return {.prefixes = {"e:"},
           .ttft = {"e:ttft_seconds"},
           .tpot = {"e:tpot_seconds"},
           .e2e = {"e:e2e_seconds", "e:latency_seconds"},
@@ -180,6 +180,24 @@ TEST(HistogramOutcomes, a_restart_begins_an_epoch_and_counts_from_nothing) {
   ASSERT_TRUE(outcomes.update(again.scrape()));
   EXPECT_EQ(outcomes.epoch(), 3u);
   EXPECT_EQ(outcomes.counters().good, 33u);
+}
+
+TEST(HistogramOutcomes, a_restart_by_our_own_hand_goes_on_in_the_same_epoch) {
+  Engine engine;
+  engine.serve(0.1, 0.3, 20);
+  HistogramOutcomes outcomes = made({.ttft_ms = 200});
+  ASSERT_TRUE(outcomes.update(engine.scrape()));
+  engine.serve(0.9, 0.9, 5);
+  ASSERT_TRUE(outcomes.update(engine.scrape()));
+  outcomes.expect_restart();
+  Engine again;
+  again.serve(0.1, 0.3, 3);
+  ASSERT_TRUE(outcomes.update(again.scrape()));
+  EXPECT_EQ(outcomes.epoch(), 1u);
+  EXPECT_EQ(outcomes.counters().good, 3u);
+  EXPECT_EQ(outcomes.counters().bad, 5u);
+  ASSERT_TRUE(outcomes.update(Engine{}.scrape()));
+  EXPECT_EQ(outcomes.epoch(), 2u) << "expected once, not for ever";
 }
 
 TEST(HistogramOutcomes, senseless_scrapes_change_nothing) {

@@ -1,7 +1,9 @@
 #include <algorithm>
 
 #include "arqon/adapters/adapter.h"
+#include "arqon/adapters/haproxy/engine.h"
 #include "arqon/adapters/sglang/sglang.h"
+#include "arqon/adapters/tensorrt_llm/tensorrt_llm.h"
 #include "arqon/adapters/triton/triton.h"
 #include "arqon/adapters/vllm/vllm.h"
 
@@ -13,8 +15,12 @@ const std::vector<Adapter>& registry() {
        vllm::attach, vllm::probe},
       {"triton", "Triton 2.51: batching by reloads under load that lose nothing, instances in place",
        triton::attach, triton::probe},
+      {"haproxy", "HAProxy 2.4 to 3.x: shares of servers and a cap in front of one, both live",
+       haproxy::attach, haproxy::probe},
       {"sglang", "SGLang 0.5: what /set_internal_state accepts (not run, only replayed)",
        sglang::attach, sglang::probe},
+      {"tensorrt_llm", "trtllm-serve 1.x: knobs by your restart command (not run, only replayed)",
+       tensorrt_llm::attach, tensorrt_llm::probe},
   };
   return adapters;
 }

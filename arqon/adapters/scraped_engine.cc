@@ -44,7 +44,7 @@ ScrapedEngine::ScrapedEngine(std::unique_ptr<Surface> surface, serving::Capabili
 }
 
 Status ScrapedEngine::check(const Config& setting, serving::Scope scope) const {
-  if (scope.replica > 0) {
+  if (scope.replica != serving::Scope::kAll && scope.replica != 0) {
     return fail(ErrorCode::kInvalidConfig,
                 fmt::format("there is no replica {}: this is one engine", scope.replica));
   }
@@ -92,6 +92,7 @@ Result<Config> ScrapedEngine::apply(const Config& setting, serving::Scope scope)
   }
   last_.effective = before->values;
   if (same(before->values, setting)) return before->values;
+  if (restarts(before->values, setting)) outcomes_.expect_restart();
   if (const Status written = surface_->write(before->values, setting); !written) {
     if (written.error().code == ErrorCode::kUnavailable) {
       return context(written.error(), "what is in force is unknown until it is observed");
@@ -105,6 +106,15 @@ Result<Config> ScrapedEngine::apply(const Config& setting, serving::Scope scope)
     return fail(ErrorCode::kConflict, "the engine answered yes and changed nothing");
   }
   return after->values;
+}
+
+bool ScrapedEngine::restarts(const Config& from, const Config& to) const {
+  for (std::size_t k = 0; k < capabilities_.knobs.size(); ++k) {
+    if (from[k] != to[k] && capabilities_.knobs[k].change_class == ChangeClass::kRestart) {
+      return true;
+    }
+  }
+  return false;
 }
 
 // A refused write of several knobs may have moved some of them before it came to the one it did not

@@ -63,6 +63,7 @@ class ScrapedEngine final : public serving::Engine {
   Status check(const Config& setting, serving::Scope scope) const;
   // Why nothing may be written to what was read; empty when all is as at attach.
   std::string changed(const Reading& reading) const;
+  bool restarts(const Config& from, const Config& to) const;
   Status check_domain(const Reading& reading) const;
   Result<Config> after_refusal(const Config& before, const Config& asked, Error refusal);
 

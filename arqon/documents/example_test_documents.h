@@ -43,7 +43,8 @@ inline constexpr std::string_view kEveryKeyScenario =
                     "quality_sigma": 0.3},
      "segments": [{"at_s": 0, "mix": {"chat": 1}},
                   {"at_s": 300, "mix": {"chat": 1, "code": 3}, "rate": 0.5, "acceptance": 0.7},
-                  {"at_s": 400, "acceptance": {"conditional": 0.2}}]},
+                  {"at_s": 400, "acceptance": {"conditional": 0.2}, "name": "edits"}],
+     "lengths": {"code": {"prompt_tokens": [10, 20], "output_tokens": [5, 6]}}},
     {"source": {"trace": "csv", "path": "data/x.csv", "scale": 0.5, "class": "code"},
      "priority": "backfill", "segments": [{"at_s": 0, "rate": 2}]}],
   "classes": {"chat": {"ttft_ms": {"base": 300, "per_prompt_token": 0.1}, "tpot_ms": 50,
@@ -68,5 +69,27 @@ inline constexpr std::string_view kClosedLoopScenario = R"({"schema": 1, "name":
                                           "output_tokens": 50, "requests_per_slot": 3,
                                           "length_jitter": 0.2}}},
   "classes": {"chat": {"ttft_ms": 500}}})";
+
+// A live engine with everything said of its knobs, and one that leaves much to the engine. Of the
+// target, only "engine" is ours to check.
+inline constexpr std::string_view kEveryKeyLive = R"({"schema": 1, "name": "live",
+  "target": {"engine": "vllm"}, "mode": "recommend", "duration_s": 900,
+  "classes": {"chat": {"ttft_ms": 500, "max_gap_ms": 200}},
+  "knobs": {
+    "main.batch_size": {"min": 4, "max": 64, "type": "int", "step": 4, "default": 16,
+                        "unit": "requests", "protective": {"gap": "down", "ttft": "up"}},
+    "router.weights": {"type": "simplex", "choices": ["a", "b"], "default": {"a": 0.5, "b": 0.5}}},
+  "guardrails": {"bounds": {"main.batch_size": [8, 64]}, "max_delta": {"main.batch_size": 8},
+                 "max_updates_per_second": 0.1, "reflex_updates_per_second": 0.5},
+  "window": {"requests_min": 50, "seconds_min": 5, "seconds_max": 60},
+  "agent": {"socket": "run/agent.sock", "spawn": false}})";
+
+inline constexpr std::string_view kPartlySaidLive = R"({"schema": 1, "name": "part",
+  "target": {"engine": "vllm"},
+  "classes": {"chat": {"ttft_ms": 500}},
+  "knobs": {"main.batch_size": {"max": 64, "protective": {"gap": "down"}},
+            "main/1.prefill_token_budget": {"step": 128, "scale": "log"},
+            "main.long_prefill_threshold": {}},
+  "guardrails": {"bounds": {"main.batch_size": [8, 48]}, "max_delta": {"main.batch_size": 8}}})";
 
 }  // namespace arqon::documents

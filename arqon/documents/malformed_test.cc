@@ -149,6 +149,8 @@ TEST(Malformed, each_key_of_a_study_refuses_null_other_types_and_what_is_not_fin
 TEST(Malformed, each_key_of_a_scenario_refuses_null_other_types_and_what_is_not_finite) {
   EXPECT_GT(expect_each_key_checked(kEveryKeyScenario, scenario_errors), 300);
   EXPECT_GT(expect_each_key_checked(kClosedLoopScenario, scenario_errors), 40);
+  EXPECT_GT(expect_each_key_checked(kEveryKeyLive, scenario_errors), 80);
+  EXPECT_GT(expect_each_key_checked(kPartlySaidLive, scenario_errors), 40);
 }
 
 // A document cut anywhere is refused, never read in part.

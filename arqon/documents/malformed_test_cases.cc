@@ -180,7 +180,10 @@ constexpr Edit kScenarioEdits[] = {
     {"measure_unknown", "\"cost\"", "\"costs\"", "measure", "\"costs\"", "cost"},
     {"gain_expected_text", "\"gain_expected\": false", "\"gain_expected\": \"no\"",
      "gain_expected"},
-    {"target_unknown", "\"simulated\"", "\"imaginary\"", "target.engine"},
+    {"target_unknown", "\"simulated\"", "\"Simulated\"", "target.engine"},
+    {"target_key_of_no_engine", "{\"engine\": \"simulated\"}",
+     "{\"engine\": \"simulated\", \"url\": \"http://a\"}", "target.url", "\"url\""},
+    {"agent_of_the_twin", "\"mode\": \"approve\"", "\"agent\": {}, \"mode\": \"approve\"", "agent"},
     {"mode_unknown", "\"approve\"", "\"aprove\"", "mode", "\"aprove\"", "approve"},
     {"budget_zero", "\"budget\": 40", "\"budget\": 0", "budget"},
     {"fleet_missing", "\"fleet\"", "\"flet\"", "fleet"},
@@ -244,6 +247,15 @@ constexpr Edit kScenarioEdits[] = {
      "workload[0].acceptance.conditional"},
     {"draft_ms_negative", "\"per_k\": 0.2", "\"per_k\": -0.2",
      "workload[0].acceptance.draft_ms.per_k"},
+    {"lengths_of_no_class", "\"segments\": [{\"at_s\": 0, \"rate\": 2}]",
+     "\"lengths\": {\"chta\": {\"prompt_tokens\": [1, 2], \"output_tokens\": [1, 2]}}",
+     "workload[1].lengths.chta", "\"chta\"", "chat"},
+    {"lengths_upside_down", "\"segments\": [{\"at_s\": 0, \"rate\": 2}]",
+     "\"lengths\": {\"chat\": {\"prompt_tokens\": [9, 2], \"output_tokens\": [1, 2]}}",
+     "workload[1].lengths.chat.prompt_tokens"},
+    {"lengths_half", "\"segments\": [{\"at_s\": 0, \"rate\": 2}]",
+     "\"lengths\": {\"chat\": {\"prompt_tokens\": [1], \"output_tokens\": [1, 2]}}",
+     "workload[1].lengths.chat.prompt_tokens"},
     {"segments_empty", "\"segments\": [{\"at_s\": 0, \"rate\": 2}]", "\"segments\": []",
      "workload[1].segments"},
     {"segment_not_at_zero", "{\"at_s\": 0, \"mix\"", "{\"at_s\": 1, \"mix\"",
@@ -334,6 +346,38 @@ constexpr Edit kClosedLoopEdits[] = {
      "\"rate\""},
 };
 
+constexpr Edit kLiveEdits[] = {
+    {"live_engine_with_a_space", "\"vllm\"", "\"vllm 0.32\"", "target.engine", "\"vllm 0.32\""},
+    {"live_engine_empty", "\"vllm\"", "\"\"", "target.engine"},
+    {"live_address_without_a_pool", "\"main.batch_size\"", "\"batch_size\"", "knobs.batch_size"},
+    {"live_address_of_no_replica", "\"main.batch_size\"", "\"main/x.batch_size\"",
+     "knobs.main/x.batch_size"},
+    {"live_address_leaves_its_folder", "\"main.batch_size\"", "\"../main.batch_size\"",
+     "knobs.../main.batch_size"},
+    {"live_knob_min_above_max", "\"min\": 4", "\"min\": 99", "knobs.main.batch_size.max"},
+    {"live_knob_key_unknown", "\"unit\"", "\"units\"", "knobs.main.batch_size.units", "\"units\"",
+     "unit"},
+    {"live_guardrail_of_an_unknown_knob", "{\"main.batch_size\": 8}", "{\"main.batch_sise\": 8}",
+     "guardrails.max_delta.main.batch_sise", "\"main.batch_sise\"", "main.batch_size"},
+    {"live_guardrail_bounds_outside", "[8, 64]", "[2, 64]", "guardrails.bounds.main.batch_size[0]"},
+    {"live_classes_missing", "\"classes\"", "\"clases\"", "classes"},
+    {"agent_key_unknown", "\"socket\"", "\"sockets\"", "agent.sockets", "\"sockets\"", "socket"},
+    {"agent_socket_too_long", "run/agent.sock",
+     "a/very/long/path/to/a/socket/that/the/system/would/cut/off/somewhere/in/the/middle/of/it/if/"
+     "it/"
+     "were/let/through.sock",
+     "agent.socket"},
+};
+
+constexpr Edit kPartlySaidEdits[] = {
+    {"part_max_text", "\"max\": 64", "\"max\": \"64\"", "knobs.main.batch_size.max"},
+    {"part_step_zero", "\"step\": 128", "\"step\": 0", "knobs.main/1.prefill_token_budget.step"},
+    {"part_scale_unknown", "\"log\"", "\"cubic\"", "knobs.main/1.prefill_token_budget.scale"},
+    {"part_min_above_max", "\"max\": 64", "\"min\": 65, \"max\": 64", "knobs.main.batch_size.max"},
+    {"part_knob_no_object", "{}", "[]", "knobs.main.long_prefill_threshold"},
+    {"part_guardrail_bounds_reversed", "[8, 48]", "[48, 8]", "guardrails.bounds.main.batch_size"},
+};
+
 template <std::size_t N>
 std::vector<MalformedCase> cases(std::string_view base, const Edit (&edits)[N]) {
   std::vector<MalformedCase> out;
@@ -350,6 +394,8 @@ std::vector<MalformedCase> malformed_studies() { return cases(kEveryKeyStudy, kS
 std::vector<MalformedCase> malformed_scenarios() {
   std::vector<MalformedCase> out = cases(kEveryKeyScenario, kScenarioEdits);
   for (const Edit& edit : kClosedLoopEdits) out.push_back(mutate(kClosedLoopScenario, edit));
+  for (const Edit& edit : kLiveEdits) out.push_back(mutate(kEveryKeyLive, edit));
+  for (const Edit& edit : kPartlySaidEdits) out.push_back(mutate(kPartlySaidLive, edit));
   return out;
 }
 

@@ -91,10 +91,7 @@ void read_head(const Section& root, Scenario& out) {
     out.measure = internal::kMeasures[*i];
   }
   assign(out.gain_expected, root.get("gain_expected").boolean());
-  const Section target(root.get("target"), internal::kTargetKeys);
-  if (const auto i = target.get("engine").one_of(internal::kTargetEngines)) {
-    out.target_engine = internal::kTargetEngines[*i];
-  }
+  internal::read_target(root, out);
   if (const auto i = root.get("mode").one_of(internal::kModes)) {
     out.mode = static_cast<control::Mode>(*i);
   }
@@ -106,14 +103,22 @@ Scenario read_scenario(const Node& node) {
   Scenario out;
   if (!root.is_object()) return out;
   read_head(root, out);
-  out.fleet = internal::read_fleet(root.need("fleet"));
+  // A live engine is what it is, and its traffic comes by itself: both may be left out.
+  const auto part = [&](const char* key) { return out.live() ? root.get(key) : root.need(key); };
+  if (const Node fleet = part("fleet")) out.fleet = internal::read_fleet(fleet);
   read_classes(root.need("classes"), out);
   check_quality(root.get("classes"), out);
   std::vector<std::string> classes;
   for (const serving::Slo& slo : out.classes) classes.push_back(slo.name);
-  out.workloads = internal::read_workloads(root.need("workload"), classes, out.duration_s);
-  internal::read_knobs(root.get("knobs"), out);
-  assign(out.guardrails, internal::read_guardrails(root.get("guardrails"), out.knobs));
+  if (const Node workload = part("workload")) {
+    out.workloads = internal::read_workloads(workload, classes, out.duration_s);
+  }
+  if (out.live()) {
+    internal::read_live_knobs(root, out);
+  } else {
+    internal::read_knobs(root.get("knobs"), out);
+    assign(out.guardrails, internal::read_guardrails(root.get("guardrails"), out.knobs));
+  }
   out.window = read_window(root.get("window"));
   return out;
 }
@@ -136,6 +141,26 @@ wire::Object class_object(const serving::Slo& slo, double quality) {
   return out;
 }
 
+wire::Object window_object(const control::WindowSpec& window) {
+  return {{"requests_min", window.requests_min},
+          {"seconds_min", wire::compact_number(window.seconds_min)},
+          {"seconds_max", wire::compact_number(window.seconds_max)}};
+}
+
+// What may be tuned: of a live engine as written, for only the engine knows the rest.
+void append_knobs(const Scenario& s, wire::Object& out) {
+  if (!s.live()) {
+    out.emplace_back("knobs", internal::knobs_object(s));
+    out.emplace_back("guardrails", internal::guardrails_object(s.guardrails, s.knobs));
+    return;
+  }
+  if (!s.live_knobs.is_null()) out.emplace_back("knobs", s.live_knobs);
+  if (!s.live_guardrails.is_null()) out.emplace_back("guardrails", s.live_guardrails);
+  wire::Object agent{{"spawn", s.agent.spawn}};
+  if (!s.agent.socket.empty()) agent.emplace_back("socket", s.agent.socket);
+  out.emplace_back("agent", std::move(agent));
+}
+
 wire::Object body_object(const Scenario& s) {
   wire::Object classes;
   for (std::size_t i = 0; i < s.classes.size(); ++i) {
@@ -146,18 +171,18 @@ wire::Object body_object(const Scenario& s) {
   wire::Object out{{"duration_s", wire::compact_number(s.duration_s)},
                    {"measure", s.measure},
                    {"gain_expected", s.gain_expected},
-                   {"target", wire::Object{{"engine", s.target_engine}}},
+                   {"target", s.live() ? s.target : wire::Object{{"engine", s.target_engine}}},
                    {"mode", internal::kModes[static_cast<std::size_t>(s.mode)]}};
   if (s.budget) out.emplace_back("budget", *s.budget);
-  out.emplace_back("fleet", internal::fleet_object(s.fleet));
-  out.emplace_back("workload", internal::workloads_value(s.workloads));
+  if (!s.live() || !s.fleet.pools.empty()) {
+    out.emplace_back("fleet", internal::fleet_object(s.fleet));
+  }
+  if (!s.live() || !s.workloads.empty()) {
+    out.emplace_back("workload", internal::workloads_value(s.workloads));
+  }
   out.emplace_back("classes", std::move(classes));
-  out.emplace_back("knobs", internal::knobs_object(s));
-  out.emplace_back("guardrails", internal::guardrails_object(s.guardrails, s.knobs));
-  out.emplace_back("window",
-                   wire::Object{{"requests_min", s.window.requests_min},
-                                {"seconds_min", wire::compact_number(s.window.seconds_min)},
-                                {"seconds_max", wire::compact_number(s.window.seconds_max)}});
+  append_knobs(s, out);
+  out.emplace_back("window", window_object(s.window));
   return out;
 }
 

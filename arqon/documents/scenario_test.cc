@@ -98,6 +98,11 @@ TEST(ParseScenario, reads_the_workloads) {
   EXPECT_EQ(s.workloads[0].segments[1].acceptance, 0.7);
   EXPECT_EQ(s.workloads[0].segments[2].acceptance, 0.2);
   EXPECT_TRUE(s.workloads[0].segments[2].mix.empty());
+  EXPECT_EQ(s.workloads[0].segments[2].name, "edits");
+  ASSERT_EQ(s.workloads[0].lengths.size(), 1u);
+  EXPECT_EQ(s.workloads[0].lengths[0].name, "code");
+  EXPECT_EQ(s.workloads[0].lengths[0].prompt_tokens_max, 20u);
+  EXPECT_EQ(s.workloads[0].lengths[0].output_tokens_min, 5u);
   const auto& trace = std::get<workload::TraceSource>(s.workloads[1].source);
   EXPECT_EQ(trace.format, "csv");
   EXPECT_EQ(trace.path, "data/x.csv");
@@ -137,7 +142,8 @@ TEST(ParseScenario, reads_classes_knobs_and_guardrails) {
 }
 
 TEST(ScenarioToJson, the_effective_document_reads_back_the_same) {
-  for (const std::string_view text : {kLeast, kEveryKeyScenario, kClosedLoopScenario}) {
+  for (const std::string_view text :
+       {kLeast, kEveryKeyScenario, kClosedLoopScenario, kEveryKeyLive, kPartlySaidLive}) {
     const std::string once = to_json(parsed(text));
     EXPECT_EQ(to_json(parsed(once)), once);
   }
@@ -184,6 +190,96 @@ TEST(ParseScenario, all_errors_come_at_once_in_document_order) {
   EXPECT_EQ(scenario.error()[2].hint, "did you mean \"chat\"?");
   EXPECT_EQ(scenario.error()[3].hint, "did you mean \"tpot_ms\"?");
   EXPECT_EQ(scenario.error()[6].hint, "did you mean \"main.prefill_token_budget\"?");
+}
+
+TEST(ParseScenario, a_live_target_is_kept_whole_for_its_adapter) {
+  std::string text(kEveryKeyLive);
+  text.replace(text.find("\"vllm\""), 6, R"("vllm", "url": "http://127.0.0.1:8000", "ring": [1])");
+  const Scenario s = parsed(text);
+  EXPECT_TRUE(s.live());
+  EXPECT_EQ(s.target_engine, "vllm");
+  EXPECT_EQ(wire::write_json(s.target),
+            R"({"engine":"vllm","url":"http://127.0.0.1:8000","ring":[1]})");
+  EXPECT_TRUE(s.fleet.pools.empty()) << "a live engine is what it is";
+  EXPECT_TRUE(s.workloads.empty()) << "and its traffic comes by itself";
+  EXPECT_TRUE(s.knobs_complete());
+  ASSERT_EQ(s.knobs.size(), 2u);
+  EXPECT_EQ(s.guardrails.limits[0].min, 8);
+  EXPECT_EQ(s.agent.socket, "run/agent.sock");
+  EXPECT_FALSE(s.agent.spawn);
+  EXPECT_NE(scenario_hash(s), scenario_hash(parsed(kEveryKeyLive))) << "the target counts";
+}
+
+const std::vector<Parameter>& offered() {
+  static const std::vector<Parameter> kOffered{
+      {.name = "main.prefill_token_budget",
+       .type = ParamType::kInt,
+       .min = 128,
+       .max = 8192,
+       .step = 64},
+      {.name = "main.batch_size", .type = ParamType::kInt, .min = 1, .max = 256},
+      {.name = "main.long_prefill_threshold", .type = ParamType::kInt, .min = 0, .max = 4096},
+      {.name = "main/1.prefill_token_budget",
+       .type = ParamType::kInt,
+       .min = 128,
+       .max = 8192,
+       .step = 64,
+       .unit = "tokens"}};
+  return kOffered;
+}
+
+TEST(Fit, what_a_live_document_leaves_out_is_the_engines_own) {
+  const Scenario s = parsed(kPartlySaidLive);
+  EXPECT_FALSE(s.knobs_complete());
+  const auto fitted = fit(s, offered());
+  ASSERT_TRUE(fitted.has_value()) << fitted.error()[0].message;
+  ASSERT_EQ(fitted->knobs.size(), 3u) << "only what the document names, in its order";
+  EXPECT_EQ(fitted->knobs[0].name, "main.batch_size");
+  EXPECT_EQ(fitted->knobs[0].min, 1) << "the engine's";
+  EXPECT_EQ(fitted->knobs[0].max, 64) << "the document's";
+  EXPECT_EQ(fitted->knobs[0].type, ParamType::kInt);
+  EXPECT_EQ(fitted->knobs[1].step, 128);
+  EXPECT_EQ(fitted->knobs[1].scale, Scale::kLog);
+  EXPECT_EQ(fitted->knobs[1].unit, "tokens");
+  EXPECT_EQ(fitted->protective[0], (Protective{{"gap", -1}}));
+  EXPECT_EQ(fitted->guardrails.limits[0].max, 48);
+  EXPECT_EQ(fitted->guardrails.limits[0].max_delta, 8);
+  EXPECT_EQ(to_json(*fitted), to_json(s)) << "the document stays what it was";
+}
+
+TEST(Fit, a_document_without_knobs_gets_all_the_engine_offers) {
+  const Scenario s = parsed(R"({"schema": 1, "name": "all", "target": {"engine": "vllm"},
+    "classes": {"chat": {"ttft_ms": 500}},
+    "guardrails": {"max_delta": {"main.batch_size": 3}}})");
+  const auto fitted = fit(s, offered());
+  ASSERT_TRUE(fitted.has_value());
+  EXPECT_EQ(fitted->knobs.size(), offered().size());
+  EXPECT_EQ(fitted->protective.size(), offered().size());
+  EXPECT_EQ(fitted->guardrails.limits[1].max_delta, 3);
+}
+
+// One mutation of what was fitted above, and the path of what is said of it.
+TEST(Fit, what_the_engine_cannot_do_is_refused_with_its_place) {
+  const auto refused = [](std::string_view from, std::string_view to) {
+    std::string text(kPartlySaidLive);
+    text.replace(text.find(from), from.size(), to);
+    const auto fitted = fit(parsed(text), offered());
+    EXPECT_FALSE(fitted.has_value()) << to;
+    if (fitted) return std::string();
+    EXPECT_GT(fitted.error()[0].line, 0) << fitted.error()[0].path;
+    return fitted.error()[0].path + " " + fitted.error()[0].hint;
+  };
+  EXPECT_EQ(refused("\"max\": 64", "\"max\": 512"), "knobs.main.batch_size.max ");
+  EXPECT_EQ(refused("\"max\": 64", "\"min\": 0, \"max\": 64"), "knobs.main.batch_size.min ");
+  EXPECT_EQ(refused("\"max\": 64", "\"type\": \"float\""), "knobs.main.batch_size.type ");
+  EXPECT_EQ(refused("\"max\": 64", "\"class\": \"restart\""), "knobs.main.batch_size.class ");
+  EXPECT_EQ(refused("\"step\": 128", "\"step\": 100"), "knobs.main/1.prefill_token_budget.step ");
+  EXPECT_EQ(refused("\"step\": 128", "\"min\": 150"), "knobs.main/1.prefill_token_budget.min ");
+  EXPECT_EQ(refused("main.long_prefill_threshold", "main.long_prefil_threshold"),
+            "knobs.main.long_prefil_threshold did you mean \"main.long_prefill_threshold\"?");
+  EXPECT_EQ(refused("[8, 48]", "[8, 100]"), "guardrails.bounds.main.batch_size[1] ");
+  EXPECT_EQ(refused("\"max\": 64", "\"class\": \"forbidden\", \"max\": 4e9"),
+            "knobs.main.batch_size.max ");
 }
 
 // What ships must be valid, and its trace files must be where it says.

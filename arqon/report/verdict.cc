@@ -379,7 +379,8 @@ Verdict verdict(const TuneResult& result, const documents::Scenario& scenario) {
         ahead_sentence(result, *own, ideal == nullptr ? 0 : ideal->attainment);
     if (!ahead.empty()) v.brought.push_back(ahead);
   }
-  v.hindsight = hindsight_text(result, own);
+  v.hindsight = scenario.live() ? "Nobody knows: a live engine serves its traffic once."
+                                : hindsight_text(result, own);
   return v;
 }
 
@@ -389,8 +390,10 @@ std::string scenario_sentence(const documents::Scenario& scenario) {
   for (const serving::Slo& slo : scenario.classes) classes.push_back(slo.name);
   for (const Parameter& p : scenario.knobs.parameters()) knobs.push_back(p.name);
   const std::size_t moves = shifts(scenario).size();
-  std::string out = fmt::format("{} serve {} for {}", joined(pools), joined(classes),
-                                duration_text(scenario.duration_s));
+  std::string out = scenario.live() ? fmt::format("A live engine ({}) serves {}",
+                                                  scenario.target_engine, joined(classes))
+                                    : fmt::format("{} serve {}", joined(pools), joined(classes));
+  out += " for " + duration_text(scenario.duration_s);
   if (moves > 0)
     out += fmt::format("; the traffic shifts {}", moves == 1   ? std::string("once")
                                                   : moves == 2 ? std::string("twice")

@@ -86,5 +86,14 @@ TEST(ScenarioSentence, names_fleet_traffic_and_knobs) {
             "main.speculative_decoding_k may be tuned while it serves.");
 }
 
+TEST(ScenarioSentence, a_live_engine_is_named_and_nobody_claims_to_know_hindsight) {
+  documents::Scenario scenario = synthetic_scenario();
+  documents::TuneResult result = synthetic_result(scenario);
+  scenario.target_engine = "vllm";
+  scenario.fleet.pools.clear();
+  EXPECT_TRUE(says(scenario_sentence(scenario), "A live engine (vllm) serves chat and code for"));
+  EXPECT_FALSE(says(verdict(result, scenario).hindsight, "--compare"));
+}
+
 }  // namespace
 }  // namespace arqon::report

@@ -78,10 +78,11 @@ class CliTest(unittest.TestCase):
 
 class Help(CliTest):
     def test_every_help_teaches_with_examples(self):
-        for verb in ("tune", "simulate", "validate"):
+        for verb in ("tune", "simulate", "validate", "status", "approve", "reject", "pause", "resume",
+                     "freeze", "rollback", "explain"):
             text = self.expect(0, verb, "--help").stdout
             self.assertIn(f"Usage: arqonhpo {verb}", text)
-            self.assertTrue("Examples" in text or verb == "validate")
+            self.assertTrue("Examples" in text or verb not in ("tune", "simulate"))
         text = self.expect(0, "--help").stdout
         self.assertIn("Exit codes", text)
         self.assertEqual(text, self.expect(0).stdout)

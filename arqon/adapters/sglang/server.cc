@@ -206,7 +206,7 @@ Result<bool> Server::healthy() {
 }
 
 HistogramSources sources() {
-  return {.prefix = "sglang:",
+  return {.prefixes = {"sglang:"},
           .ttft = {"sglang:time_to_first_token_seconds"},
           // sglang:inter_token_latency_seconds has a sample per token and cannot judge a request.
           .tpot = {},

@@ -12,7 +12,7 @@ double ms(std::int64_t us) { return us < 0 ? -1 : static_cast<double>(us) * 1e-3
 
 // One sample per request each; the gaps' histogram has one per token and cannot judge a request.
 HistogramSources histogram_sources() {
-  return {.prefix = "vllm:",
+  return {.prefixes = {"vllm:"},
           .ttft = {"vllm:time_to_first_token_seconds"},
           .tpot = {"vllm:request_time_per_output_token_seconds"},
           .e2e = {"vllm:e2e_request_latency_seconds"},

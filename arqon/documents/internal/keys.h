@@ -46,7 +46,8 @@ inline constexpr std::array kStatuses =
 // -- scenario
 inline constexpr std::array kScenarioKeys = std::to_array<string_view>(
     {"schema", "name", "seed", "duration_s", "measure", "gain_expected", "target", "mode", "budget",
-     "fleet", "workload", "classes", "knobs", "guardrails", "window"});
+     "fleet", "workload", "classes", "knobs", "guardrails", "window", "agent"});
+inline constexpr std::array kAgentKeys = std::to_array<string_view>({"socket", "spawn"});
 inline constexpr std::array kTargetKeys = std::to_array<string_view>({"engine"});
 inline constexpr std::array kTargetEngines = std::to_array<string_view>({"simulated"});
 inline constexpr std::array kMeasures =
@@ -103,7 +104,7 @@ inline constexpr string_view kRouterWeights = "router.weights";
 
 // -- scenario: workload
 inline constexpr std::array kWorkloadKeys =
-    std::to_array<string_view>({"source", "acceptance", "priority", "segments"});
+    std::to_array<string_view>({"source", "acceptance", "priority", "lengths", "segments"});
 inline constexpr std::array kSourceKinds =
     std::to_array<string_view>({"generator", "trace", "closed_loop"});
 inline constexpr std::array kGeneratorKeys =
@@ -121,8 +122,10 @@ inline constexpr std::array kPriorities = std::to_array<string_view>({"online", 
 inline constexpr std::array kAcceptanceKeys =
     std::to_array<string_view>({"conditional", "draft_ms", "quality_sigma"});
 inline constexpr std::array kDraftKeys = std::to_array<string_view>({"base", "per_k"});
+inline constexpr std::array kLengthsKeys =
+    std::to_array<string_view>({"prompt_tokens", "output_tokens"});
 inline constexpr std::array kSegmentKeys =
-    std::to_array<string_view>({"at_s", "mix", "rate", "acceptance"});
+    std::to_array<string_view>({"at_s", "name", "mix", "rate", "acceptance"});
 inline constexpr std::array kSegmentAcceptanceKeys = std::to_array<string_view>({"conditional"});
 
 // -- results of a run

@@ -127,6 +127,8 @@ void check_router(const Section& section, const Parameter& p, const sim::FleetSp
   }
 }
 
+}  // namespace
+
 Protective read_protective(const Node& node) {
   const Section section(node, kProtectiveKeys);
   Protective out;
@@ -137,8 +139,6 @@ Protective read_protective(const Node& node) {
   }
   return out;
 }
-
-}  // namespace
 
 void read_knobs(const Node& node, Scenario& scenario) {
   std::vector<Parameter> parameters;

@@ -29,5 +29,12 @@ wire::Value workloads_value(const std::vector<workload::Spec>& workloads);
 // engine option of its pool where that is stated.
 void read_knobs(const Node& node, Scenario& scenario);
 wire::Object knobs_object(const Scenario& scenario);
+Protective read_protective(const Node& node);
+
+// "target" and "agent"; scenario.target_engine first.
+void read_target(const Section& root, Scenario& scenario);
+// "knobs" and "guardrails" of a live engine: kept as written, checked as far as they can be without
+// the engine; scenario.knobs and scenario.guardrails are filled when nothing is left out.
+void read_live_knobs(const Section& root, Scenario& scenario);
 
 }  // namespace arqon::documents::internal

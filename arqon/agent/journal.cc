@@ -1,0 +1,220 @@
+#include "arqon/agent/journal.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+namespace arqon::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kJournal = "agent.journal";
+constexpr std::string_view kConfirmed = "confirmed.json";
+// A week of a change a second would be 100 MiB; it begins anew long before.
+constexpr std::uint64_t kBytesMax = 4u << 20;
+constexpr std::size_t kReadMax = 64u << 20;
+constexpr wire::JsonLimits kLineLimits{.bytes_max = 1u << 20, .depth_max = 8, .values_max = 4096};
+
+wire::Value values_array(const Config& values) {
+  wire::Array out;
+  for (const double v : values) out.emplace_back(v);
+  return out;
+}
+
+std::optional<std::uint64_t> whole(const wire::Value* value) {
+  const std::int64_t* number = value == nullptr ? nullptr : value->as_int();
+  if (number == nullptr || *number < 0) return std::nullopt;
+  return static_cast<std::uint64_t>(*number);
+}
+
+std::string text(const wire::Value& object, std::string_view key) {
+  const wire::Value* value = object.find(key);
+  const std::string* out = value == nullptr ? nullptr : value->as_string();
+  return out == nullptr ? std::string() : *out;
+}
+
+// What one line adds to the story so far.
+void follow(const wire::Value& line, Found& found) {
+  const std::string event = text(line, "event");
+  if (const auto generation = whole(line.find("generation"))) {
+    found.generation = std::max(found.generation, *generation);
+  }
+  if (event == "intent") found.open = true;
+  if (event == "restored") found.open = false;
+  if (event == "confirmed") {
+    found.open = false;
+    const wire::Value* set = line.find("set");
+    auto confirmed = set == nullptr ? std::nullopt : read_confirmed(*set);
+    if (confirmed) found.confirmed = std::move(confirmed);
+  }
+}
+
+Status read_lines(const fs::path& path, Found& found) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return {};
+  const auto content = os::read_file(path, kReadMax);
+  if (!content) return tl::unexpected(content.error());
+  for (std::size_t at = 0; at < content->size();) {
+    const std::size_t end = std::min(content->find('\n', at), content->size());
+    const auto line =
+        wire::parse_json(std::string_view(*content).substr(at, end - at), kLineLimits);
+    if (line && line->as_object() != nullptr) {
+      follow(*line, found);
+    } else if (end > at) {
+      // Torn by a crash, or worse: whatever it said, something may have been written.
+      ++found.damaged;
+      found.open = true;
+    }
+    at = end + 1;
+  }
+  return {};
+}
+
+// The file is the newer of the two: it is written first.
+Status read_confirmed_file(const fs::path& path, Found& found) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return {};
+  const auto content = os::read_file(path, kLineLimits.bytes_max);
+  if (!content) return tl::unexpected(content.error());
+  const auto value = wire::parse_json(*content, kLineLimits);
+  auto confirmed = value ? read_confirmed(*value) : std::nullopt;
+  if (confirmed) {
+    found.generation = std::max(found.generation, confirmed->generation);
+    found.confirmed = std::move(confirmed);
+    return {};
+  }
+  if (found.confirmed) {
+    ++found.damaged;
+    return {};
+  }
+  return fail(ErrorCode::kInvalidConfig,
+              fmt::format("{}: the confirmed set cannot be read, and the journal holds none; put "
+                          "the engine right by hand and remove the file",
+                          path.string()));
+}
+
+}  // namespace
+
+wire::Object confirmed_object(const Confirmed& c) {
+  wire::Array knobs;
+  for (const std::string& name : c.knobs) knobs.emplace_back(name);
+  return {{"schema", 1},
+          {"knobs", std::move(knobs)},
+          {"values", values_array(c.values)},
+          {"engine", c.identity.engine},
+          {"model", c.identity.model},
+          {"hardware", c.identity.hardware},
+          {"evidence", c.evidence},
+          {"at", c.at},
+          {"generation", c.generation},
+          {"epoch", c.epoch}};
+}
+
+std::optional<Confirmed> read_confirmed(const wire::Value& value) {
+  const wire::Value* knobs = value.find("knobs");
+  const wire::Value* values = value.find("values");
+  const auto generation = whole(value.find("generation"));
+  const auto epoch = whole(value.find("epoch"));
+  if (knobs == nullptr || knobs->as_array() == nullptr || values == nullptr ||
+      values->as_array() == nullptr || !generation || !epoch) {
+    return std::nullopt;
+  }
+  Confirmed out;
+  for (const wire::Value& name : *knobs->as_array()) {
+    if (name.as_string() == nullptr) return std::nullopt;
+    out.knobs.push_back(*name.as_string());
+  }
+  for (const wire::Value& v : *values->as_array()) {
+    if (!v.is_number()) return std::nullopt;
+    out.values.push_back(v.number());
+  }
+  out.identity = {text(value, "engine"), text(value, "model"), text(value, "hardware")};
+  out.evidence = text(value, "evidence");
+  out.at = text(value, "at");
+  out.generation = *generation;
+  out.epoch = *epoch;
+  return out;
+}
+
+Journal::Journal(fs::path folder, os::AppendFile file, Found found)
+    : folder_(std::move(folder)), file_(std::move(file)), found_(std::move(found)) {}
+
+Result<Journal> Journal::open(const fs::path& folder) {
+  Found found;
+  if (Status read = read_lines(folder / kJournal, found); !read)
+    return tl::unexpected(read.error());
+  if (Status read = read_confirmed_file(folder / kConfirmed, found); !read) {
+    return tl::unexpected(read.error());
+  }
+  auto file = os::AppendFile::open(folder / kJournal);
+  if (!file) return tl::unexpected(file.error());
+  // What follows a torn line begins a line of its own.
+  if (found.damaged > 0) {
+    if (Status done = file->append("\n"); !done) return tl::unexpected(done.error());
+  }
+  Journal journal(folder, std::move(*file), std::move(found));
+  std::error_code error;
+  journal.bytes_ = fs::file_size(folder / kJournal, error);
+  if (error) journal.bytes_ = 0;
+  return journal;
+}
+
+Status Journal::append(std::string_view step, wire::Object line) {
+  const std::string bytes = wire::write_json(std::move(line)) + "\n";
+  if (at_step) at_step(step);
+  if (Status done = file_.append(bytes); !done) return done;
+  bytes_ += bytes.size();
+  if (at_step) at_step("sync");
+  return file_.sync();
+}
+
+Status Journal::intent(std::uint64_t generation, const Config& values, int replica,
+                       std::string_view action) {
+  return append("intent", {{"event", "intent"},
+                           {"generation", generation},
+                           {"action", action},
+                           {"replica", replica},
+                           {"values", values_array(values)}});
+}
+
+Status Journal::outcome(std::uint64_t generation, const Result<Config>& effective) {
+  wire::Object line{{"event", "outcome"}, {"generation", generation}};
+  if (effective) {
+    line.emplace_back("effective", values_array(*effective));
+  } else {
+    line.emplace_back("code", to_string(effective.error().code));
+    line.emplace_back("error", effective.error().message);
+  }
+  return append("outcome", std::move(line));
+}
+
+Status Journal::confirm(const Confirmed& confirmed) {
+  if (at_step) at_step("confirmed file");
+  Status done =
+      os::write_file(folder_ / kConfirmed, wire::write_json(confirmed_object(confirmed), 1) + "\n");
+  if (!done) return done;
+  if (bytes_ > kBytesMax) {
+    if (at_step) at_step("new journal");
+    if (done = os::write_file(folder_ / kJournal, ""); !done) return done;
+    auto file = os::AppendFile::open(folder_ / kJournal);
+    if (!file) return tl::unexpected(file.error());
+    file_ = std::move(*file);
+    bytes_ = 0;
+  }
+  return append("confirmed", {{"event", "confirmed"},
+                              {"generation", confirmed.generation},
+                              {"set", confirmed_object(confirmed)}});
+}
+
+Status Journal::restored(std::uint64_t generation) {
+  return append("restored", {{"event", "restored"}, {"generation", generation}});
+}
+
+Status Journal::note(std::string_view event, std::string_view text) {
+  return append("note", {{"event", event}, {"text", text}});
+}
+
+}  // namespace arqon::agent
