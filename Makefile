@@ -42,7 +42,7 @@ bench-live:  ## yesterday, hindsight and oracle of the shipped scenarios searche
 bench-triton:  ## tunes a real Triton against an exhaustive grid; 20 minutes
 	@$(SETUP) python engines
 	@tools/build release bench_triton
-	@tools/engines install --yes triton
+	@tools/engines install triton --yes
 	@tools/engines start triton --name bench --port 18010
 	@$(RELEASE)/bench/bench_triton http://127.0.0.1:18010 sleeper; code=$$?; \
 	  tools/engines stop bench; exit $$code
