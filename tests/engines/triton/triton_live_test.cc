@@ -443,7 +443,8 @@ TEST_F(TritonLive, a_service_curve_of_one_epoch_is_the_models_own) {
   const auto full = std::ranges::find(*curve, 12, &ServicePoint::batch);
   ASSERT_NE(full, curve->end());
   fmt::print("batch 12: {:.1f} ms over {} executions\n", full->mean_ms, full->executions);
-  EXPECT_NEAR(full->mean_ms, 21, 4);
+  EXPECT_GT(full->mean_ms, 19.5);  // 8 + 12 ms of sleep
+  EXPECT_LT(full->mean_ms, load_per_core() < 1.5 ? 25 : 80);
   ASSERT_TRUE(engine->apply({8, 20}).has_value());
   EXPECT_TRUE(server.service_curve()->empty());  // a reload begins a new one
 }
