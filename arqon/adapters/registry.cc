@@ -16,6 +16,7 @@ const std::vector<Adapter>& registry() {
       {"vllm", "vLLM 0.32, live through the plugin arqonhpo-vllm: batch, token budget, speculation",
        vllm::attach, vllm::probe},
       {"triton", "Triton 2.51 and alike: batching by reloads under load, instances in place",
+      {"triton", "Triton 2.51: batching by reloads that lose no request, instances in place",
        triton::attach, triton::probe},
       {"haproxy", "HAProxy 2.4 to 3.x: shares of servers and a cap in front of one, both live",
        haproxy::attach, haproxy::probe},
