@@ -27,6 +27,10 @@ struct AttachRequest {
   std::vector<Parameter> knobs;
   std::vector<serving::Slo> classes;  // never empty
   Clock& clock;                       // its axis is that of every Observation; outlives the engine
+  // For an agent beside the tuner: only writes, and reads what is in force and who serves. What one
+  // process alone can have (a socket that receives a log, a ring of samples) is left alone;
+  // counters stay 0.
+  bool actuator_only = false;
 };
 
 // One knob as doctor shows it.

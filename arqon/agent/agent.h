@@ -77,11 +77,11 @@ class Agent {
   guard::SafetyExecutor check_;  // for its rules; holds no state of ours
   Journal journal_;
   std::optional<Confirmed> confirmed_;
-  std::uint64_t generation_ = 0;  // greatest seen
-  std::uint64_t epoch_ = 0;       // of the engine when it was last looked at
-  bool open_ = false;             // something unproven is, or may be, in force
-  bool lost_ = false;             // the engine did not answer at the last look
-  bool drifted_ = false;          // a hand other than ours changed a value
+  std::uint64_t generation_ = 0;        // greatest seen
+  std::optional<std::uint64_t> epoch_;  // of the engine when it was last looked at
+  bool open_ = false;                   // something unproven is, or may be, in force
+  bool lost_ = false;                   // the engine did not answer at the last look
+  bool drifted_ = false;                // a hand other than ours changed a value
   bool releasing_ = false;
   std::string trouble_;  // why the confirmed set is not back yet
   TimePoint lease_until_{};
