@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <ctime>
@@ -62,9 +63,11 @@ Result<int> serve(const AgentArgs& args, Console& console) {
   RunClock clock;
   auto attached = attach_patiently(*scenario, clock, stop, console);
   if (!attached) return tl::unexpected(attached.error());
-  auto agent = agent::Agent::create(
-      *attached->engine, clock,
-      {.folder = state, .guardrails = attached->scenario.guardrails, .wall = wall_time});
+  auto agent = agent::Agent::create(*attached->engine, clock,
+                                    {.folder = state,
+                                     .guardrails = attached->scenario.guardrails,
+                                     .pid = getpid(),
+                                     .wall = wall_time});
   if (!agent) return tl::unexpected(agent.error());
   const fs::path socket =
       scenario->agent.socket.empty() ? agent_socket(state) : fs::path(scenario->agent.socket);

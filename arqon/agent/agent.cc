@@ -293,6 +293,7 @@ wire::Object Agent::status() const {
   for (const Parameter& p : space_.parameters()) knobs.emplace_back(p.name);
   const double left = to_seconds(lease_until_ - clock_.now());
   return {{"engine", engine_.capabilities().identity.engine},
+          {"pid", options_.pid},
           {"knobs", std::move(knobs)},
           {"generation", generation_},
           {"open", open_},

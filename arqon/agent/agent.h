@@ -24,6 +24,7 @@ namespace arqon::agent {
 struct AgentOptions {
   std::filesystem::path folder;       // of journal, confirmed set and the file `freeze`
   guard::Guardrails guardrails;       // one entry per knob of the engine; bounds alone count here
+  std::int64_t pid = 0;               // of this process, for the status
   std::function<std::string()> wall;  // time of day for the record; may be empty
   std::function<void(std::string_view step)> at_step;  // before each step of a change; for tests
 };

@@ -53,6 +53,23 @@ class LiveTest(unittest.TestCase):
             if process.poll() is None:
                 process.kill()
             process.wait()
+        self.end_agent()
+
+    def agent_pid(self):
+        """0 when no agent answers."""
+        try:
+            with socket.socket(socket.AF_UNIX) as s:
+                s.settimeout(5)
+                s.connect(str(self.state / "agent.sock"))
+                s.sendall(b'{"do": "status"}\n')
+                return json.loads(b"".join(iter(lambda: s.recv(65536), b"")))["pid"]
+        except (OSError, ValueError):
+            return 0
+
+    def end_agent(self):
+        if pid := self.agent_pid():
+            os.kill(pid, signal.SIGTERM)
+            wait_for(lambda: self.agent_pid() != pid, "the end of the agent")
 
     def start(self, *command, **options):
         process = subprocess.Popen([str(word) for word in command], cwd=self.folder,
@@ -349,22 +366,10 @@ class WayBack(LiveTest):
         path = self.state / "confirmed.json"
         return json.loads(path.read_text())["values"][0] if path.exists() else None
 
-    def agent_pid(self):
-        """Whoever holds the lock of the agent's state."""
-        inode = os.stat(self.state / "agent.lock").st_ino
-        for line in Path("/proc/locks").read_text().splitlines():
-            words = line.split()
-            if words[5].split(":")[-1] == str(inode):
-                return int(words[4])
-        return 0
-
-    def end_agent(self):
-        if (self.state / "agent.lock").exists() and self.agent_pid() > 0:
-            os.kill(self.agent_pid(), signal.SIGTERM)
-
-    def tearDown(self):
-        self.end_agent()
-        super().tearDown()
+    def last_confirmed(self):
+        settings = [r["to"]["main.batch_size"] for r in self.records()
+                    if r["record"] == "decision" and r["action"] == "confirm"]
+        return settings[-1] if settings else self.FOUND
 
     def stands(self):
         confirmed = self.confirmed()
@@ -390,7 +395,7 @@ class WayBack(LiveTest):
                     wait_for(self.stands, "the confirmed set", self.LEASE_S + 10)
                     took = time.monotonic() - killed
                     self.assertLess(took, self.LEASE_S + 3)
-                    self.assertEqual(self.confirmed(), 16 if phase == "confirmed" else self.FOUND)
+                    self.assertEqual(self.confirmed(), self.last_confirmed())
                     self.assertIn("no tuner runs", self.expect(0, "rollback").stdout)
                     self.tearDown()
 
@@ -410,7 +415,7 @@ class WayBack(LiveTest):
         tuner.send_signal(signal.SIGINT)
         tuner.wait(PATIENCE_S)
         wait_for(lambda: self.agent_pid() == 0, "the end of the agent")
-        self.assertEqual(self.batch_size(), 16)
+        self.assertEqual(self.batch_size(), self.last_confirmed())
         self.assertIn("\"released\"", (self.state / "agent.journal").read_text())
 
     def test_an_agent_of_ones_own_stays_and_serves_the_next_tuner(self):
