@@ -43,6 +43,33 @@ struct ValidateArgs {
   bool explain = false;
 };
 
+struct LoadArgs {
+  std::string scenario;
+  std::string url;
+  std::string model;             // empty = the first one the server names
+  std::string endpoint = "completions";  // "completions" | "chat"
+  std::string prompts;           // "ids" | "words"; empty = what the endpoint takes
+  std::vector<std::uint32_t> token_ids;  // first, last
+  bool stop_early = false;
+  double rate = 1;
+  double lengths = 1;
+  double seconds = 0;            // 0 = the scenario's
+  double warmup = 0;
+  double drain = 600;
+  double request_timeout = 600;
+  std::size_t streams = 2048;
+  std::uint32_t context = 0;     // 0 = what the server says
+  std::optional<std::uint64_t> seed;
+  std::filesystem::path api_key_file;
+  std::string api_key_env;
+  std::filesystem::path requests;  // empty = none
+  std::filesystem::path out;       // empty = none
+  std::filesystem::path read;      // a result file of another client
+  std::string request_class;       // of that file's requests
+  bool json = false;
+  bool quiet = false;
+};
+
 // status, approve, reject, pause, resume, freeze, rollback, explain.
 struct PersonArgs {
   std::string verb;
@@ -63,7 +90,8 @@ struct Message {
   int exit_code = 0;  // 0: text goes to stdout, else to stderr
 };
 
-using Command = std::variant<TuneArgs, SimulateArgs, ValidateArgs, PersonArgs, AgentArgs, Message>;
+using Command = std::variant<TuneArgs, SimulateArgs, ValidateArgs, LoadArgs, PersonArgs, AgentArgs,
+                             Message>;
 
 // Never throws; a mistake comes back as a Message with exit code 2 and a hint.
 Command parse_command_line(int argc, const char* const* argv);

@@ -6,6 +6,7 @@
 
 #include "apps/arqonhpo/scenario_file.h"
 #include "apps/arqonhpo/settings.h"
+#include "apps/arqonhpo/totals_text.h"
 #include "apps/arqonhpo/verbs.h"
 #include "arqon/documents/results.h"
 #include "arqon/os/file.h"
@@ -87,46 +88,6 @@ std::string requests_csv(const documents::Scenario& scenario,
   return csv.take();
 }
 
-std::vector<std::string> ledger_row(const std::string& name, const serving::Ledger& ledger,
-                                    const std::string& target) {
-  std::vector<std::string> row{name};
-  for (const std::uint64_t n :
-       {ledger.arrived, ledger.good, ledger.late, ledger.cut, ledger.rejected, ledger.unfinished}) {
-    row.push_back(report::count(static_cast<double>(n)));
-  }
-  row.push_back(report::percent(ledger.attainment()));
-  row.push_back(target);
-  return row;
-}
-
-std::string ledger_table(const documents::Scenario& scenario, const sim::Totals& totals) {
-  std::vector<std::vector<std::string>> rows{{"class", "arrived", "good", "late", "cut", "rejected",
-                                              "unfinished", "good share", "target"}};
-  for (std::size_t c = 0; c < totals.classes.size(); ++c) {
-    const sim::ClassResult& result = totals.classes[c];
-    const double target = c < scenario.classes.size() ? scenario.classes[c].attainment : 1;
-    rows.push_back(ledger_row(result.name, result.ledger, report::percent(target, 1)));
-  }
-  if (totals.classes.size() > 1) rows.push_back(ledger_row("all", totals.ledger, ""));
-  return text_table(rows);
-}
-
-std::string latency_table(const sim::Totals& totals) {
-  std::vector<std::vector<std::string>> rows{{"", "mean", "p50", "p90", "p95", "p99"}};
-  const auto add = [&](const std::string& name, const sim::Quantiles& q) {
-    std::vector<std::string> row{name};
-    for (const double v : {q.mean, q.p50, q.p90, q.p95, q.p99}) {
-      row.push_back(report::milliseconds(v));
-    }
-    rows.push_back(std::move(row));
-  };
-  add("time to first token", totals.ttft_ms);
-  add("time per token after it", totals.tpot_ms);
-  add("largest gap", totals.max_gap_ms);
-  add("end to end", totals.e2e_ms);
-  return text_table(rows);
-}
-
 std::string human(const documents::Scenario& scenario, const Outcome& outcome,
                   const Console& console) {
   const sim::Totals& t = outcome.totals;
@@ -140,7 +101,7 @@ std::string human(const documents::Scenario& scenario, const Outcome& outcome,
       "tokens per step     {:.2f} per sequence\n"
       "simulated in        {:.2f} s: {} requests per second\n",
       console.bold(scenario.name), scenario.seed, report::duration_text(scenario.duration_s),
-      ledger_table(scenario, t), latency_table(t),
+      ledger_table(scenario.classes, t), latency_table(t),
       report::dollars(t.dollars_per_million_good_tokens), report::dollars(t.paid_dollars),
       report::short_count(static_cast<double>(t.good_tokens)),
       report::percent(t.worst_5_min_attainment), report::count(t.output_tokens_per_s),

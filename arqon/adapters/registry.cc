@@ -2,13 +2,27 @@
 
 #include "arqon/adapters/adapter.h"
 #include "arqon/adapters/haproxy/engine.h"
+#include "arqon/adapters/sglang/sglang.h"
+#include "arqon/adapters/tensorrt_llm/tensorrt_llm.h"
+#include "arqon/adapters/triton/triton.h"
+#include "arqon/adapters/vllm/vllm.h"
 
 namespace arqon::adapters {
 
 const std::vector<Adapter>& registry() {
   static const std::vector<Adapter> adapters{
+      {"vllm", "vLLM 0.32, live through the plugin arqonhpo-vllm: batch, token budget, speculation",
+       vllm::attach, vllm::probe},
       {"haproxy", "HAProxy 2.4 to 3.x: shares of servers and a cap in front of one, both live",
        haproxy::attach, haproxy::probe},
+      {"sglang", "SGLang 0.5: what /set_internal_state accepts (not run, only replayed)",
+       sglang::attach, sglang::probe},
+      {"tensorrt_llm", "trtllm-serve 1.x: knobs by your restart command (not run, only replayed)",
+       tensorrt_llm::attach, tensorrt_llm::probe},
+      {.name = "triton",
+       .about = "Triton 2.51 and alike: batching by reloads under load, instances in place",
+       .attach = triton::attach,
+       .probe = triton::probe},
   };
   return adapters;
 }

@@ -87,7 +87,7 @@ class SeedRunner {
       if (auto applied = twin.apply(first); !applied) return tl::unexpected(applied.error());
     }
     out.note = describe(scenario_.knobs, first);
-    auto record = walk(scenario_, twin, policy, options_.stop);
+    auto record = walk(scenario_, twin, twin, time_at(scenario_.duration_s), policy, options_.stop);
     if (!record) return tl::unexpected(record.error());
     out.record = std::move(*record);
     return {};

@@ -26,41 +26,43 @@ void record_step(control::RunRecord& record, const Space& space, TimePoint now, 
 
 }  // namespace
 
-Result<control::RunRecord> walk(const documents::Scenario& scenario, sim::Twin& twin,
-                                const Policy& policy, const std::atomic<bool>* stop) {
+Result<control::RunRecord> walk(const documents::Scenario& scenario, serving::Engine& engine,
+                                Clock& clock, TimePoint end, const Policy& policy,
+                                const std::atomic<bool>* stop) {
   const Space& space = scenario.knobs;
   control::RunRecord record;
   for (const Parameter& p : space.parameters()) record.knob_names.push_back(p.name);
   for (const serving::Slo& c : scenario.classes) record.class_names.push_back(c.name);
   auto guard = guard::SafetyExecutor::create(space, scenario.guardrails);
   if (!guard) return tl::unexpected(guard.error());
-  serving::Observation last = twin.observe();
-  (void)guard->set_baseline(last.effective, twin.now());
+  serving::Observation last = engine.observe();
+  (void)guard->set_baseline(last.effective, clock.now());
   control::Meter meter(scenario.window, last);
   Config target = last.effective;
   Config here = last.effective;
-  const TimePoint end = time_at(scenario.duration_s);
-  while (twin.now() < end) {
+  while (clock.now() < end) {
     if (stop != nullptr && stop->load()) return fail(ErrorCode::kInterrupted, "stopped");
-    twin.wait_until(std::min(end, twin.now() + kTick));
-    last = twin.observe();
+    clock.wait_until(std::min(end, clock.now() + kTick));
+    last = engine.observe();
     const auto window = meter.take(last, "confirmed");
-    if (auto wanted = policy(twin.now(), here, window ? &*window : nullptr)) target = *wanted;
+    if (auto wanted = policy(clock.now(), here, window ? &*window : nullptr)) target = *wanted;
     if (window) record.windows.push_back(*window);
-    if (target == here || guard->next_allowed(guard::Lane::kExperiment, twin.now()) > twin.now()) {
+    if (target == here ||
+        guard->next_allowed(guard::Lane::kExperiment, clock.now()) > clock.now()) {
       continue;
     }
     const Config next = control::glide_step(space, scenario.guardrails.limits, here, target);
-    const guard::Verdict verdict = guard->propose(next, guard::Lane::kExperiment, twin.now());
-    record_step(record, space, twin.now(), here, next,
+    const guard::Verdict verdict = guard->propose(next, guard::Lane::kExperiment, clock.now());
+    record_step(record, space, clock.now(), here, next,
                 verdict.permitted ? control::ChangeState::kApplied : control::ChangeState::kRefused,
                 verdict.permitted ? "policy" : std::string(to_string(verdict.violation.kind)));
     if (!verdict.permitted) {
       target = here;
       continue;
     }
-    guard->confirm(twin.now());  // these policies have no idea of evidence
-    if (auto applied = twin.apply(next); !applied) return tl::unexpected(applied.error());
+    guard->confirm(clock.now());  // these policies have no idea of evidence
+    if (auto applied = engine.apply(next); !applied) return tl::unexpected(applied.error());
+    if (Status kept = engine.confirm(); !kept) return tl::unexpected(kept.error());
     here = next;
   }
   if (auto window = meter.finish(last, "confirmed")) record.windows.push_back(*window);

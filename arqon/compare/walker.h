@@ -10,7 +10,7 @@
 #include "arqon/compare/evaluate.h"
 #include "arqon/control/run_record.h"
 #include "arqon/documents/scenario.h"
-#include "arqon/sim/twin.h"
+#include "arqon/serving/engine.h"
 
 namespace arqon::compare {
 
@@ -19,8 +19,10 @@ namespace arqon::compare {
 using Policy = std::function<std::optional<Config>(TimePoint now, const Config& in_force,
                                                    const control::WindowRecord* window)>;
 
-// kInterrupted when `stop` was set before the end.
-Result<control::RunRecord> walk(const documents::Scenario& scenario, sim::Twin& twin,
-                                const Policy& policy, const std::atomic<bool>* stop = nullptr);
+// From now until `end` on the clock; the engine's knobs are the scenario's. kInterrupted when
+// `stop` was set before the end.
+Result<control::RunRecord> walk(const documents::Scenario& scenario, serving::Engine& engine,
+                                Clock& clock, TimePoint end, const Policy& policy,
+                                const std::atomic<bool>* stop = nullptr);
 
 }  // namespace arqon::compare

@@ -98,6 +98,12 @@ Status Loop::start() {
 Status Loop::run_until(TimePoint end) {
   if (!meter_) {
     if (auto started = start(); !started) return started;
+  } else if (clock_.now() > last_.at + kStaleMax) {
+    // Who knows what happened while nobody looked.
+    const serving::Observation now = engine_.observe();
+    void_measurements(now);
+    meter_.emplace(options_.window, now);
+    quiet_until_ = now.at + kQuiet;
   }
   while (clock_.now() < end) {
     if (options_.stop != nullptr && options_.stop->load()) break;

@@ -186,10 +186,26 @@ Object summary_object(const StrategySummary& s) {
   return out;
 }
 
+Object phase_object(const PhaseRow& row) {
+  const auto counts = [](const std::vector<std::uint64_t>& numbers) {
+    return Array(numbers.begin(), numbers.end());
+  };
+  Object out{{"phase", row.phase},
+             {"strategy", row.strategy},
+             {"arrived", counts(row.arrived)},
+             {"good", counts(row.good)}};
+  if (row.against_default) {
+    out.emplace_back("against_default_points", Object{{"mean", number(row.against_default->mean)},
+                                                      {"low", number(row.against_default->low)},
+                                                      {"high", number(row.against_default->high)}});
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string to_json(const TuneResult& result, const Scenario& scenario) {
-  const Object out{{"schema", 1},
+  Object out{{"schema", 1},
                    {"scenario", result.scenario},
                    {"scenario_hash", scenario_hash(scenario)},
                    {"seed", scenario.seed},
@@ -200,7 +216,8 @@ std::string to_json(const TuneResult& result, const Scenario& scenario) {
                    {"runs", array_of(result.runs, [&](const auto& run) {
                       return run_object(run, scenario.knobs);
                     })}};
-  return wire::write_json(Value(out), 1);
+  if (!result.phases.empty()) out.emplace_back("phases", array_of(result.phases, phase_object));
+  return wire::write_json(Value(std::move(out)), 1);
 }
 
 std::string to_json(const sim::Totals& totals, const Scenario& scenario, std::string_view build,

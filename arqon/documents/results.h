@@ -11,6 +11,7 @@
 #include "arqon/control/run_record.h"
 #include "arqon/documents/scenario.h"
 #include "arqon/sim/result.h"
+#include "arqon/stats/paired.h"
 
 namespace arqon::documents {
 
@@ -39,12 +40,23 @@ struct StrategySummary {
   double excess = 0;                 // measure - hindsight's
 };
 
+// One stretch of the traffic under one strategy, repeat by repeat (a repeat is a seed).
+struct PhaseRow {
+  std::string phase;
+  std::string strategy;
+  std::vector<std::uint64_t> arrived, good;  // one per repeat
+  // good share - "default"'s in the same repeat, in points: mean and 95 % interval (Student's t);
+  // absent for the default itself and where it did not run.
+  std::optional<stats::PairedMean> against_default;
+};
+
 struct TuneResult {
   std::string scenario;
   std::string measure;  // bad_share | cost | good_tokens | latency
   std::string build;    // build id; not part of any decision
   std::vector<StrategyRun> runs;
   std::vector<StrategySummary> summary;
+  std::vector<PhaseRow> phases;  // of a comparison on a live engine
   // Plain sentences: what changed, what it brought, what is not known.
   std::vector<std::string> remarks;
 };

@@ -98,6 +98,11 @@ TEST(ParseScenario, reads_the_workloads) {
   EXPECT_EQ(s.workloads[0].segments[1].acceptance, 0.7);
   EXPECT_EQ(s.workloads[0].segments[2].acceptance, 0.2);
   EXPECT_TRUE(s.workloads[0].segments[2].mix.empty());
+  EXPECT_EQ(s.workloads[0].segments[2].name, "edits");
+  ASSERT_EQ(s.workloads[0].lengths.size(), 1u);
+  EXPECT_EQ(s.workloads[0].lengths[0].name, "code");
+  EXPECT_EQ(s.workloads[0].lengths[0].prompt_tokens_max, 20u);
+  EXPECT_EQ(s.workloads[0].lengths[0].output_tokens_min, 5u);
   const auto& trace = std::get<workload::TraceSource>(s.workloads[1].source);
   EXPECT_EQ(trace.format, "csv");
   EXPECT_EQ(trace.path, "data/x.csv");

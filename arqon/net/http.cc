@@ -167,6 +167,10 @@ void set_options(CURL* curl, Exchange& exchange, const HeaderList& headers, char
   set(curl, CURLOPT_HTTP_VERSION,
       static_cast<long>(request.http2 ? CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE
                                       : CURL_HTTP_VERSION_1_1));
+  // libcurl 7.88 breaks off the second exchange of an HTTP/2 connection opened by prior knowledge
+  // ("Error in the HTTP2 framing layer"); these calls are rare enough for a connection each.
+  set(curl, CURLOPT_FRESH_CONNECT, request.http2 ? 1L : 0L);
+  set(curl, CURLOPT_FORBID_REUSE, request.http2 ? 1L : 0L);
   // Engines are reached directly; a proxy named in the environment is for the outside.
   set(curl, CURLOPT_PROXY, "");
   set(curl, CURLOPT_USERAGENT, "arqonhpo");

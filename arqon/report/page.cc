@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "arqon/report/panels.h"
+#include "arqon/report/phases.h"
 #include "arqon/report/report.h"
 #include "arqon/report/run_series.h"
 #include "arqon/report/style.h"
@@ -99,6 +100,7 @@ std::string html(const documents::TuneResult& result, const documents::Scenario&
       "<p class=\"eyebrow\">ArqonHPO tuning report</p><h1>{}</h1><p class=\"lead\">{}</p>",
       escape(result.scenario), escape(scenario_sentence(scenario)));
   out += verdict_section(result, scenario);
+  out += phases_section(result);
   if (!result.summary.empty()) out += comparison_section(result);
   const documents::StrategyRun* run = shown_run(result);
   if (run != nullptr) {

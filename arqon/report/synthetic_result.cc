@@ -211,9 +211,9 @@ documents::Scenario synthetic_scenario() {
   s.fleet.pools.push_back(pool);
   workload::Spec traffic;
   traffic.source = workload::GeneratorSource{"azure-conv", 44, 1};
-  traffic.segments.push_back({0, {{"chat", 1}}, {}, {}});
-  traffic.segments.push_back({2400, {{"chat", 0.5}, {"code", 0.5}}, 0.85, {}});
-  traffic.segments.push_back({4800, {{"code", 1}}, 0.9, {}});
+  traffic.segments.push_back({.at_s = 0, .mix = {{"chat", 1}}});
+  traffic.segments.push_back({.at_s = 2400, .mix = {{"chat", 0.5}, {"code", 0.5}}, .rate = 0.85});
+  traffic.segments.push_back({.at_s = 4800, .mix = {{"code", 1}}, .rate = 0.9});
   s.workloads.push_back(traffic);
   s.classes.push_back({"chat", 300, 0.1, 50, serving::kNoLimit, serving::kNoLimit, 0.99});
   s.classes.push_back({"code", 500, 0.2, 30, 200, serving::kNoLimit, 0.99});

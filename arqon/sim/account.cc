@@ -25,30 +25,6 @@ float ms(Ps t) {
   return static_cast<float>(static_cast<double>(t) / static_cast<double>(kPsPerMs));
 }
 
-// Reorders `values`.
-Quantiles quantiles_of(std::vector<float>& values) {
-  Quantiles out;
-  out.n = values.size();
-  if (values.empty()) return out;
-  double sum = 0;
-  for (const float v : values) sum += static_cast<double>(v);
-  const auto n = static_cast<double>(values.size());
-  out.mean = sum / n;
-  auto begin = values.begin();
-  const auto pick = [&](double q) {
-    const auto rank = std::max(1.0, std::ceil(q * n));
-    const auto nth = values.begin() + static_cast<std::ptrdiff_t>(rank) - 1;
-    std::nth_element(begin, nth, values.end());
-    begin = nth;  // higher quantiles lie to the right
-    return static_cast<double>(*nth);
-  };
-  out.p50 = pick(0.50);
-  out.p90 = pick(0.90);
-  out.p95 = pick(0.95);
-  out.p99 = pick(0.99);
-  return out;
-}
-
 struct Columns {
   std::vector<float> ttft, tpot, gap, e2e;
 
@@ -64,10 +40,10 @@ struct Columns {
   }
   template <typename Target>
   void fill(Target& target) {
-    target.ttft_ms = quantiles_of(ttft);
-    target.tpot_ms = quantiles_of(tpot);
-    target.max_gap_ms = quantiles_of(gap);
-    target.e2e_ms = quantiles_of(e2e);
+    target.ttft_ms = serving::quantiles_of(ttft);
+    target.tpot_ms = serving::quantiles_of(tpot);
+    target.max_gap_ms = serving::quantiles_of(gap);
+    target.e2e_ms = serving::quantiles_of(e2e);
   }
 };
 

@@ -34,6 +34,7 @@ std::string joined(const std::vector<std::string>& names) {
 
 struct MixPart {
   const Profile* profile = nullptr;
+  const OwnLengths* own = nullptr;  // instead of the profile
   std::uint16_t request_class = 0;
 };
 
@@ -54,13 +55,17 @@ Result<std::uint16_t> class_index(const std::string& name, const GenerateOptions
   return static_cast<std::uint16_t>(found - options.classes.begin());
 }
 
-Status set_mix(Phase& phase, const std::vector<MixShare>& mix, const GenerateOptions& options) {
+Status set_mix(Phase& phase, const std::vector<MixShare>& mix, const Spec& spec,
+               const GenerateOptions& options) {
   phase.mix.clear();
   phase.shares.clear();
   double sum = 0;
   for (const MixShare& share : mix) {
     const Profile* profile = find_profile(share.name);
-    if (profile == nullptr) {
+    const auto own = std::find_if(spec.lengths.begin(), spec.lengths.end(),
+                                  [&](const OwnLengths& l) { return l.name == share.name; });
+    const bool has_own = own != spec.lengths.end();
+    if (profile == nullptr && !has_own) {
       std::string known;
       for (const std::string_view n : profile_names())
         known += (known.empty() ? "" : ", ") + std::string(n);
@@ -71,7 +76,7 @@ Status set_mix(Phase& phase, const std::vector<MixShare>& mix, const GenerateOpt
     }
     const Result<std::uint16_t> index = class_index(share.name, options);
     if (!index) return tl::unexpected<Error>(index.error());
-    phase.mix.push_back({profile, *index});
+    phase.mix.push_back({profile, has_own ? &*own : nullptr, *index});
     phase.shares.push_back(share.share);
     sum += share.share;
   }
@@ -87,7 +92,7 @@ Result<std::vector<Phase>> phases_of(const Spec& spec, const GenerateOptions& op
                        !spec.segments.front().mix.empty();
     const std::string own = generator->name == "azure-code" ? "code" : "chat";
     if (!named) {
-      if (Status s = set_mix(out[0], {{own, 1}}, options); !s) {
+      if (Status s = set_mix(out[0], {{own, 1}}, spec, options); !s) {
         return tl::unexpected<Error>(s.error());
       }
     }
@@ -103,7 +108,7 @@ Result<std::vector<Phase>> phases_of(const Spec& spec, const GenerateOptions& op
     phase.at_s = segment.at_s;
     if (segment.acceptance) phase.acceptance = *segment.acceptance;
     if (!segment.mix.empty()) {
-      if (Status s = set_mix(phase, segment.mix, options); !s) {
+      if (Status s = set_mix(phase, segment.mix, spec, options); !s) {
         return tl::unexpected<Error>(s.error());
       }
     }
@@ -136,7 +141,8 @@ class Drawer {
     const Phase& phase = phases_[phase_];
     if (!phase.mix.empty()) {
       const MixPart& part = phase.mix[pick(phase.shares, index)];
-      const Lengths lengths = draw_lengths(*part.profile, lengths_, index);
+      const Lengths lengths = part.own != nullptr ? draw_lengths(*part.own, lengths_, index)
+                                                  : draw_lengths(*part.profile, lengths_, index);
       request.request_class = part.request_class;
       request.prompt_tokens = lengths.prompt_tokens;
       request.output_tokens = lengths.output_tokens;

@@ -107,6 +107,22 @@ TEST(Generate, segments_change_what_they_name_and_keep_the_rest) {
   EXPECT_EQ(code[2], count[2]);
 }
 
+TEST(Generate, own_lengths_stay_between_their_ends_and_reach_both) {
+  Spec spec = generator("poisson", 40);
+  spec.lengths = {{.name = "code", .prompt_tokens_min = 10, .prompt_tokens_max = 13,
+                   .output_tokens_min = 5, .output_tokens_max = 5}};
+  spec.segments = {{.at_s = 0, .mix = {{"code", 1}}}};
+  std::uint32_t low = 1000, high = 0;
+  for (const Request& r : made(spec, options_for(60))) {
+    EXPECT_EQ(r.request_class, 1);
+    EXPECT_EQ(r.output_tokens, 5u);
+    low = std::min(low, r.prompt_tokens);
+    high = std::max(high, r.prompt_tokens);
+  }
+  EXPECT_EQ(low, 10u);
+  EXPECT_EQ(high, 13u);
+}
+
 TEST(Generate, streams_do_not_shift_each_other) {
   Spec spec = generator("azure-conv", 5);
   const Trace plain = made(spec, options_for(2000));

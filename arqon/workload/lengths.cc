@@ -91,6 +91,24 @@ Lengths agent_lengths(const std::array<double, 4>& u) {
 
 }  // namespace
 
+namespace {
+
+// The four draws of request number `index`, in the open interval: the inverse normal has no value
+// at 0.
+std::array<double, 4> draws_of(const Rng& stream, std::uint64_t index) {
+  std::array<double, 4> u{};
+  for (std::size_t i = 0; i < u.size(); ++i) {
+    u[i] = (static_cast<double>(stream.at(index * u.size() + i) >> 11) + 0.5) * 0x1.0p-53;
+  }
+  return u;
+}
+
+std::uint32_t between(std::uint32_t low, std::uint32_t high, double u) {
+  return low + static_cast<std::uint32_t>(u * (static_cast<double>(high - low) + 1));
+}
+
+}  // namespace
+
 std::span<const std::string_view> profile_names() { return kNames; }
 
 const Profile* find_profile(std::string_view name) {
@@ -100,11 +118,7 @@ const Profile* find_profile(std::string_view name) {
 }
 
 Lengths draw_lengths(const Profile& profile, const Rng& stream, std::uint64_t index) {
-  std::array<double, 4> u{};
-  for (std::size_t i = 0; i < u.size(); ++i) {
-    // Open interval: the inverse normal has no value at 0.
-    u[i] = (static_cast<double>(stream.at(index * u.size() + i) >> 11) + 0.5) * 0x1.0p-53;
-  }
+  const std::array<double, 4> u = draws_of(stream, index);
   switch (profile.kind) {
     case Profile::Kind::kKnots:
       return {whole(at_share(*profile.in, u[0])), whole(at_share(*profile.out, u[1]))};
@@ -114,6 +128,12 @@ Lengths draw_lengths(const Profile& profile, const Rng& stream, std::uint64_t in
       return agent_lengths(u);
   }
   return {};
+}
+
+Lengths draw_lengths(const OwnLengths& own, const Rng& stream, std::uint64_t index) {
+  const std::array<double, 4> u = draws_of(stream, index);
+  return {between(own.prompt_tokens_min, own.prompt_tokens_max, u[0]),
+          between(own.output_tokens_min, own.output_tokens_max, u[1])};
 }
 
 }  // namespace arqon::workload

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "arqon/base/rng.h"
+#include "arqon/workload/spec.h"
 
 namespace arqon::workload {
 
@@ -27,5 +28,6 @@ const Profile* find_profile(std::string_view name);
 // Request number `index` of the stream; a pure function, so a change of one request's profile
 // shifts no other's draws.
 Lengths draw_lengths(const Profile& profile, const Rng& stream, std::uint64_t index);
+Lengths draw_lengths(const OwnLengths& own, const Rng& stream, std::uint64_t index);
 
 }  // namespace arqon::workload

@@ -46,9 +46,17 @@ struct MixShare {
   double share = 1;
 };
 
+// A class's own lengths, uniform between both ends, instead of the built-in profile of its name.
+struct OwnLengths {
+  std::string name;
+  std::uint32_t prompt_tokens_min = 1, prompt_tokens_max = 1;
+  std::uint32_t output_tokens_min = 1, output_tokens_max = 1;
+};
+
 // From at_s on, what is named here replaces what held before; the rest is kept.
 struct Segment {
   double at_s = 0;
+  std::string name;                  // for people: "burst"; may be empty
   std::vector<MixShare> mix;         // empty = keep; generators only
   std::optional<double> rate;        // factor on the source's own rate
   std::optional<double> acceptance;  // conditional acceptance of a draft token
@@ -66,6 +74,7 @@ struct Spec {
   Source source;
   Acceptance acceptance;
   std::string priority = "online";  // "online" | "backfill"
+  std::vector<OwnLengths> lengths;
   std::vector<Segment> segments;    // sorted by at_s; the first starts at 0
 };
 

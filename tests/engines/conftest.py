@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +43,8 @@ class Ports:
 
 
 PORTS = Ports()
+# A tied server ends with the thread that started it, so one thread starts all and stays.
+STARTER = ThreadPoolExecutor(max_workers=1)
 
 
 def need(engine: str) -> None:
@@ -85,13 +88,17 @@ class Running:
         self.starts += 1
         self.server = start(self.name, self.command, self.starts)
 
+    def server_kill(self) -> None:
+        """Of the server as it is then; it has another process after each start."""
+        self.server.kill()
+
     def well(self) -> bool:
         return self.server.alive() and servers.answers(self.command.ready)
 
 
 def start(name: str, command: servers.Command, number: int = 1) -> servers.Server:
     log = LOGS / f"{name}-{number}.log"
-    return servers.start(command, log, tied=True)
+    return STARTER.submit(servers.start, command, log, tied=True).result()
 
 
 class Pool:

@@ -49,7 +49,9 @@ class Engine:
     about: str
     cost: str
     install: Callable[[Path], None]
-    inputs: Callable[[], str]  # a change of this text means: install again
+    models: Callable[[Path], None]  # writes what is missing or was written by other code
+    # Raised when installed files are made otherwise, beside what the lock names.
+    revision: int = 1
 
 
 def say(text: str) -> None:
@@ -169,6 +171,9 @@ def install_vllm(folder: Path) -> None:
     packages = install_locked(folder, "vllm")
     made = cuda_stubs.make(packages)
     say(f"  {len(made)} stand-ins for CUDA libraries, {sum(made.values())} functions")
+
+
+def vllm_models(folder: Path) -> None:
     for name in models.HF_SHAPES:
         models.write_hf(folder / "models", name)
 
@@ -184,11 +189,17 @@ def install_triton(folder: Path) -> None:
     shutil.copytree(server / "backends/python", backends / "python")
     stub = server / "python_backend_stubs/3.11/triton_python_backend_stub"
     shutil.copy2(stub, backends / "python")
+
+
+def triton_models(folder: Path) -> None:
     models.write_triton(folder / "models/triton")
 
 
 def install_llamacpp(folder: Path) -> None:
     install_locked(folder, "llamacpp")
+
+
+def llamacpp_models(folder: Path) -> None:
     for name in models.GGUF_SHAPES:
         models.write_gguf(folder / "models", name)
 
@@ -261,30 +272,16 @@ def install_haproxy(folder: Path) -> None:
 
 # ---- The four ---------------------------------------------------------------------------------
 
-def text_of(*paths: Path) -> Callable[[], str]:
-    def read() -> str:
-        files = [file for path in paths for file in
-                 (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
-        return "".join(file.read_text() for file in files)
-    return read
-
-
-def engine_inputs(name: str, *more: str) -> Callable[[], str]:
-    return text_of(LOCKS / f"{name}.txt", *(LIBRARY / file for file in more))
-
-
 ENGINES = {engine.name: engine for engine in (
     Engine("vllm", "vLLM 0.32.0 on the CPU",
            "1.04 GB to download, 2.6 GB on disk; 2.6 GiB of memory and 20 s to boot when it runs",
-           install_vllm, engine_inputs("vllm", "cuda_stubs.py", "models.py")),
+           install_vllm, vllm_models),
     Engine("triton", "Triton 2.51.0 out of nvidia-pytriton 0.7.0",
-           "370 MB on disk; 3 s to boot", install_triton,
-           engine_inputs("triton", "models.py", "sleeper/config.pbtxt", "sleeper/1/model.py")),
+           "369 MB on disk; 3 s to boot", install_triton, triton_models),
     Engine("llamacpp", "llama.cpp's server out of xllamacpp 2026.10.11549",
-           "34 MB to download, 150 MB on disk; 0.1 s to boot", install_llamacpp,
-           engine_inputs("llamacpp", "gguf.py", "models.py")),
+           "34 MB to download, 150 MB on disk; 0.1 s to boot", install_llamacpp, llamacpp_models),
     Engine("haproxy", "HAProxy 2.6.12 from Debian 12",
-           "2.3 MB to download", install_haproxy, lambda: str(DEBS)),
+           "2.3 MB to download", install_haproxy, lambda _: None),
 )}
 
 
@@ -293,7 +290,9 @@ def stamp(folder: Path, engine: Engine) -> Path:
 
 
 def fingerprint(engine: Engine) -> str:
-    return hashlib.sha256(engine.inputs().encode()).hexdigest()
+    lock = LOCKS / f"{engine.name}.txt"
+    pinned = lock.read_text() if lock.exists() else str(DEBS)
+    return hashlib.sha256(f"{engine.revision} {pinned}".encode()).hexdigest()
 
 
 def installed(folder: Path, engine: Engine) -> bool:
@@ -318,6 +317,7 @@ def why_skipped(folder: Path, engine: Engine) -> str:
 def install(folder: Path, engine: Engine) -> None:
     """Harmless twice. A broken attempt leaves no stamp, so the next one begins again."""
     if installed(folder, engine):
+        engine.models(folder)
         return
     begin = time.monotonic()
     say(f"{engine.name}: installing {engine.about} into {folder}")
@@ -325,6 +325,7 @@ def install(folder: Path, engine: Engine) -> None:
     (folder / engine.name).mkdir(parents=True, exist_ok=True)
     try:
         engine.install(folder)
+        engine.models(folder)
     except Unreachable as error:
         skip_note(folder, engine).write_text(f"out of reach: {error}")
         raise

@@ -8,6 +8,7 @@
                      configuration answered
 """
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -78,10 +79,13 @@ def write_hf(folder: Path, name: str) -> Path:
 
 
 def write_gguf(folder: Path, name: str) -> Path:
+    """Written again only when the writer has changed."""
     folder.mkdir(parents=True, exist_ok=True)
-    out = folder / f"{name}.gguf"
-    if not out.exists():
+    out, note = folder / f"{name}.gguf", folder / f"{name}.gguf.sha256"
+    writer = hashlib.sha256(Path(gguf.__file__).read_bytes()).hexdigest()
+    if not (out.exists() and note.exists() and note.read_text() == writer):
         gguf.write(out, GGUF_SHAPES[name])
+        note.write_text(writer)
     return out
 
 

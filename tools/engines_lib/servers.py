@@ -100,6 +100,15 @@ def answers(url: str, timeout: float = 2) -> bool:
         return False
 
 
+_children: dict[int, subprocess.Popen] = {}
+
+
+def reap(pid: int) -> None:
+    """A child of ours that ended would stay a zombie."""
+    if pid in _children and _children[pid].poll() is not None:
+        del _children[pid]
+
+
 def log_tail(path: Path) -> str:
     try:
         return path.read_bytes()[-LOG_TAIL:].decode(errors="replace")
@@ -171,10 +180,7 @@ class Server:
     def _await_end(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            try:  # a child of ours would stay a zombie
-                os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:
-                pass
+            reap(self.pid)
             if not self.alive():
                 return
             time.sleep(0.05)
@@ -198,6 +204,7 @@ def start(command: Command, log: Path, wait: bool = True, tied: bool = False) ->
                                    stderr=subprocess.STDOUT, env={**env, **command.env},
                                    cwd=command.cwd, start_new_session=True,
                                    preexec_fn=end_with_parent if tied else None)
+    _children[process.pid] = process
     server = Server(command.engine, process.pid, begun(process.pid), command.url, str(log),
                     command.grace_s)
     if not wait:
@@ -214,10 +221,7 @@ def await_ready(server: Server, command: Command,
                 is_ready: Callable[[str], bool] = answers) -> None:
     end = time.monotonic() + command.boot_s
     while not is_ready(command.ready):
-        try:
-            os.waitpid(server.pid, os.WNOHANG)
-        except ChildProcessError:
-            pass
+        reap(server.pid)
         if not server.alive():
             raise ServerError(f"{server.engine} ended at start:\n{log_tail(Path(server.log))}")
         if time.monotonic() > end:

@@ -104,7 +104,7 @@ inline constexpr string_view kRouterWeights = "router.weights";
 
 // -- scenario: workload
 inline constexpr std::array kWorkloadKeys =
-    std::to_array<string_view>({"source", "acceptance", "priority", "segments"});
+    std::to_array<string_view>({"source", "acceptance", "priority", "lengths", "segments"});
 inline constexpr std::array kSourceKinds =
     std::to_array<string_view>({"generator", "trace", "closed_loop"});
 inline constexpr std::array kGeneratorKeys =
@@ -122,8 +122,10 @@ inline constexpr std::array kPriorities = std::to_array<string_view>({"online", 
 inline constexpr std::array kAcceptanceKeys =
     std::to_array<string_view>({"conditional", "draft_ms", "quality_sigma"});
 inline constexpr std::array kDraftKeys = std::to_array<string_view>({"base", "per_k"});
+inline constexpr std::array kLengthsKeys =
+    std::to_array<string_view>({"prompt_tokens", "output_tokens"});
 inline constexpr std::array kSegmentKeys =
-    std::to_array<string_view>({"at_s", "mix", "rate", "acceptance"});
+    std::to_array<string_view>({"at_s", "name", "mix", "rate", "acceptance"});
 inline constexpr std::array kSegmentAcceptanceKeys = std::to_array<string_view>({"conditional"});
 
 // -- results of a run

@@ -95,18 +95,57 @@ workload::Acceptance read_acceptance(const Node& node) {
   return out;
 }
 
+// [least, greatest] tokens.
+void read_range(const Node& node, std::uint32_t& low, std::uint32_t& high) {
+  if (!node) return;
+  const wire::Array* array = node.value().as_array();
+  if (array == nullptr || array->size() != 2) {
+    node.fail("must be a list [least, greatest]");
+    return;
+  }
+  const std::vector<Node> ends = node.items(2);
+  assign(low, ends[0].integer(kTokens));
+  assign(high, ends[1].integer(kTokens));
+  if (low > high) node.fail("the least is above the greatest");
+}
+
+std::vector<workload::OwnLengths> read_lengths(const Node& node,
+                                               const std::vector<std::string>& classes) {
+  std::vector<workload::OwnLengths> out;
+  if (!node) return out;
+  const std::vector<std::string_view> names(classes.begin(), classes.end());
+  for (const auto& [name, member] : node.members(kMixMax)) {
+    if (!known(name, names)) member.fail_key("no class has this name", hint_for(name, names));
+    const Section section(member, kLengthsKeys);
+    workload::OwnLengths own{.name = name};
+    read_range(section.need("prompt_tokens"), own.prompt_tokens_min, own.prompt_tokens_max);
+    read_range(section.need("output_tokens"), own.output_tokens_min, own.output_tokens_max);
+    out.push_back(std::move(own));
+  }
+  return out;
+}
+
+// The names a mix may use: built-in profiles and those with lengths of their own.
+std::vector<std::string_view> profiles_of(const std::vector<workload::OwnLengths>& own) {
+  const auto built_in = workload::profile_names();
+  std::vector<std::string_view> out(built_in.begin(), built_in.end());
+  for (const workload::OwnLengths& lengths : own) out.push_back(lengths.name);
+  return out;
+}
+
 // A name in a mix is both a length profile and a class.
-std::vector<workload::MixShare> read_mix(const Node& node,
-                                         const std::vector<std::string>& classes) {
+std::vector<workload::MixShare> read_mix(const Node& node, const std::vector<std::string>& classes,
+                                         const std::vector<workload::OwnLengths>& own) {
   std::vector<workload::MixShare> out;
   if (!node) return out;
   const std::vector<std::string_view> names(classes.begin(), classes.end());
+  const std::vector<std::string_view> profiles = profiles_of(own);
   double sum = 0;
   for (const auto& [name, member] : node.members(kMixMax)) {
     if (!known(name, names)) {
       member.fail_key("no class has this name", hint_for(name, names));
-    } else if (!known(name, workload::profile_names())) {
-      member.fail_key("no length profile has this name", hint_for(name, workload::profile_names()));
+    } else if (!known(name, profiles)) {
+      member.fail_key("no length profile has this name", hint_for(name, profiles));
     }
     const double share = member.number(kFactor).value_or(0);
     sum += share;
@@ -124,18 +163,19 @@ std::optional<double> read_segment_acceptance(const Node& node) {
 }
 
 workload::Segment read_segment(const Node& node, const std::vector<std::string>& classes,
-                               const workload::Source& source) {
+                               const workload::Spec& spec) {
   const Section section(node, kSegmentKeys);
   workload::Segment out;
   assign(out.at_s, section.need("at_s").number(kNotNegative));
   const Node mix = section.get("mix");
-  out.mix = read_mix(mix, classes);
+  assign(out.name, section.get("name").text());
+  out.mix = read_mix(mix, classes, spec.lengths);
   out.rate = section.get("rate").number(kFactor);
   out.acceptance = read_segment_acceptance(section.get("acceptance"));
-  if (mix && !std::holds_alternative<workload::GeneratorSource>(source)) {
+  if (mix && !std::holds_alternative<workload::GeneratorSource>(spec.source)) {
     mix.fail_key("is for generators: this source brings its own lengths and class");
   }
-  if (section.has("rate") && std::holds_alternative<workload::ClosedLoopSource>(source)) {
+  if (section.has("rate") && std::holds_alternative<workload::ClosedLoopSource>(spec.source)) {
     section.get("rate").fail_key("a closed loop has no rate");
   }
   return out;
@@ -158,13 +198,13 @@ void check_times(const std::vector<workload::Segment>& segments, const std::vect
 
 std::vector<workload::Segment> read_segments(const Node& node,
                                              const std::vector<std::string>& classes,
-                                             const workload::Source& source, double duration_s) {
+                                             const workload::Spec& spec, double duration_s) {
   std::vector<workload::Segment> out;
   const std::vector<Node> items = node.items(kSegmentsMax);
   if (node && node.value().as_array() != nullptr && node.value().as_array()->empty()) {
     node.fail("must have at least one segment");
   }
-  for (const Node& item : items) out.push_back(read_segment(item, classes, source));
+  for (const Node& item : items) out.push_back(read_segment(item, classes, spec));
   check_times(out, items, duration_s);
   return out;
 }
@@ -174,7 +214,7 @@ void complete_mix(const Node& node, const std::vector<std::string>& classes, wor
   if (spec.segments.empty()) spec.segments.emplace_back();
   if (!std::holds_alternative<workload::GeneratorSource>(spec.source)) return;
   if (!spec.segments[0].mix.empty()) return;
-  if (classes.size() == 1 && known(classes[0], workload::profile_names())) {
+  if (classes.size() == 1 && known(classes[0], profiles_of(spec.lengths))) {
     spec.segments[0].mix.push_back({.name = classes[0], .share = 1});
     return;
   }
@@ -198,7 +238,8 @@ workload::Spec read_workload(const Node& node, const std::vector<std::string>& c
   out.source = read_source(section.need("source"), classes);
   out.acceptance = read_acceptance(section.get("acceptance"));
   if (const auto i = section.get("priority").one_of(kPriorities)) out.priority = kPriorities[*i];
-  out.segments = read_segments(section.get("segments"), classes, out.source, duration_s);
+  out.lengths = read_lengths(section.get("lengths"), classes);
+  out.segments = read_segments(section.get("segments"), classes, out, duration_s);
   if (section.is_object()) complete_mix(node, classes, out);
   return out;
 }
@@ -225,6 +266,7 @@ wire::Object source_object(const workload::Source& source) {
 
 wire::Object segment_object(const workload::Segment& segment) {
   wire::Object out{{"at_s", wire::compact_number(segment.at_s)}};
+  if (!segment.name.empty()) out.emplace_back("name", segment.name);
   if (!segment.mix.empty()) {
     wire::Object mix;
     for (const auto& [name, share] : segment.mix) {
@@ -245,15 +287,27 @@ wire::Object workload_object(const workload::Spec& spec) {
   for (const workload::Segment& segment : spec.segments) {
     segments.emplace_back(segment_object(segment));
   }
-  return {
+  wire::Object lengths;
+  for (const workload::OwnLengths& own : spec.lengths) {
+    const auto range = [](std::uint32_t low, std::uint32_t high) {
+      return wire::Array{std::int64_t{low}, std::int64_t{high}};
+    };
+    lengths.emplace_back(
+        own.name,
+        wire::Object{{"prompt_tokens", range(own.prompt_tokens_min, own.prompt_tokens_max)},
+                     {"output_tokens", range(own.output_tokens_min, own.output_tokens_max)}});
+  }
+  wire::Object out{
       {"source", source_object(spec.source)},
       {"acceptance",
        wire::Object{{"conditional", wire::compact_number(a.conditional)},
                     {"draft_ms", wire::Object{{"base", wire::compact_number(a.draft_ms_base)},
                                               {"per_k", wire::compact_number(a.draft_ms_per_k)}}},
                     {"quality_sigma", wire::compact_number(a.quality_sigma)}}},
-      {"priority", spec.priority},
-      {"segments", std::move(segments)}};
+      {"priority", spec.priority}};
+  if (!lengths.empty()) out.emplace_back("lengths", std::move(lengths));
+  out.emplace_back("segments", std::move(segments));
+  return out;
 }
 
 }  // namespace
