@@ -96,9 +96,22 @@ constexpr PersonVerb kPersonVerbs[] = {
      "Puts the file STATE/freeze there: it also holds for the next tuner when none runs. `touch\n"
      "STATE/freeze` does the same. An experiment that is open is taken back."},
     {"rollback", "Take back what is open, or else what was confirmed last; and pause", nullptr,
-     "Ignores rate and step limits. Says what it moved."},
+     "Ignores rate and step limits. Says what it moved. With no tuner running, the agent beside "
+     "the\n"
+     "engine puts the confirmed set back."},
     {"explain", "Print a decision with its evidence", "Its number (default: the newest)",
      "From STATE/decisions.jsonl: also after the run, and after a crash."}};
+
+constexpr const char* kAgentFooter =
+    "Beside HAProxy, Triton, llama.cpp and other engines with no place of their own for it. tune\n"
+    "starts one where the engine needs it; run it yourself to have it at every start of the "
+    "engine.\n"
+    "It writes for the tuner, and puts the confirmed set back when the tuner's lease lapses or "
+    "the\n"
+    "engine comes back with other values.\n"
+    "\n"
+    "Files: STATE/agent.sock, STATE/agent.journal, STATE/confirmed.json. It obeys STATE/freeze.\n"
+    "Ctrl-C ends it; the engine keeps what is in force.";
 
 struct Parsed {
   TuneArgs tune;
@@ -107,6 +120,7 @@ struct Parsed {
   LoadArgs load;
   DoctorArgs doctor;
   PersonArgs person;
+  AgentArgs agent;
 };
 
 void add_tune(CLI::App& app, TuneArgs& args) {
@@ -196,6 +210,17 @@ void add_person(CLI::App& app, PersonArgs& args) {
   }
 }
 
+void add_agent(CLI::App& app, AgentArgs& args) {
+  CLI::App* verb = app.add_subcommand("agent", "Keep the way back beside a live engine");
+  verb->add_option("SCENARIO", args.scenario, "The scenario that tune is given")
+      ->required()
+      ->type_name("");
+  verb->add_option("--state", args.state, "Folder of the state (default: .arqonhpo/NAME)")
+      ->type_name("DIR");
+  verb->add_flag("--spawned", args.spawned, "End when the tuner that started it is done");
+  verb->footer(kAgentFooter);
+}
+
 // The verb the user was in, for its options.
 const CLI::App& innermost(const CLI::App& app) {
   const auto verbs = app.get_subcommands();
@@ -239,6 +264,7 @@ Command chosen(const CLI::App& app, const Parsed& parsed) {
   if (app.got_subcommand("tune")) return parsed.tune;
   if (app.got_subcommand("simulate")) return parsed.simulate;
   if (app.got_subcommand("validate")) return parsed.validate;
+  if (app.got_subcommand("agent")) return parsed.agent;
   if (app.got_subcommand("load")) return parsed.load;
   if (app.got_subcommand("doctor")) return parsed.doctor;
   if (!parsed.person.verb.empty()) return parsed.person;
@@ -260,6 +286,7 @@ Command parse_command_line(int argc, const char* const* argv) {
   add_load(app, parsed.load);
   add_doctor(app, parsed.doctor);
   add_person(app, parsed.person);
+  add_agent(app, parsed.agent);
   const std::vector<std::string> typed(argv + std::min(argc, 1), argv + argc);
   try {
     app.parse(argc, argv);

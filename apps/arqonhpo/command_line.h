@@ -85,15 +85,20 @@ struct PersonArgs {
   bool json = false;
 };
 
+struct AgentArgs {
+  std::string scenario;
+  std::filesystem::path state;  // empty = .arqonhpo/NAME
+  bool spawned = false;         // by a tuner: ends when that is done
+};
+
 // Nothing to run: help, the version, or a mistake in the command line.
 struct Message {
   std::string text;
   int exit_code = 0;  // 0: text goes to stdout, else to stderr
 };
 
-using Command =
-    std::variant<TuneArgs, SimulateArgs, ValidateArgs, LoadArgs, DoctorArgs, PersonArgs,
-                 Message>;
+using Command = std::variant<TuneArgs, SimulateArgs, ValidateArgs, LoadArgs, DoctorArgs, PersonArgs,
+                             AgentArgs, Message>;
 
 // Never throws; a mistake comes back as a Message with exit code 2 and a hint.
 Command parse_command_line(int argc, const char* const* argv);

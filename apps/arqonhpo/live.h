@@ -23,7 +23,9 @@ struct Attached {
   documents::Scenario scenario;
 };
 // Attaches as the document asks; every problem with it goes to stderr. `clock` outlives the engine.
-Result<Attached> attach(const documents::Scenario& scenario, Clock& clock, const Console& console);
+// `actuator_only`: for an agent; see adapters::AttachRequest.
+Result<Attached> attach(const documents::Scenario& scenario, Clock& clock, const Console& console,
+                        bool actuator_only = false);
 
 // Exit code, or why nothing was done.
 Result<int> tune_live(const TuneArgs& args, const documents::Scenario& scenario,

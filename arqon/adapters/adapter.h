@@ -29,6 +29,10 @@ struct AttachRequest {
   // Its axis is that of every Observation and, where an engine shares a page with us, of the page's
   // times: the system's (os::SystemClock) for a real engine. Outlives the engine.
   Clock& clock;
+  // For an agent beside the tuner: only writes, and reads what is in force and who serves. What one
+  // process alone can have (a socket that receives a log, a ring of samples) is left alone;
+  // counters stay 0.
+  bool actuator_only = false;
 };
 
 // One knob as doctor shows it.

@@ -59,6 +59,7 @@ Result<std::unique_ptr<HaproxyEngine>> HaproxyEngine::attach(const AttachRequest
                             server));
   }
   if (const Status ok = reader.status(); !ok) return tl::unexpected(ok.error());
+  if (request.actuator_only) options.log.reset();  // its lines go to one reader: the tuner
   auto front = Front::open(std::move(options), request.classes);
   if (!front) return tl::unexpected(front.error());
   auto engine =
