@@ -15,7 +15,8 @@ struct Served {
 };
 
 // What /v1/models says. A server without that page is as good as its user's `model` (empty = the
-// first one that the server names). kUnavailable when nobody answers, kUsage when no model is named.
+// first one that the server names). kUnavailable when nobody answers, kUsage when no model is
+// named.
 Result<Served> look_at(const std::string& url, const std::string& model, const std::string& key);
 
 }  // namespace arqon::app

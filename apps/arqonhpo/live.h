@@ -31,8 +31,8 @@ Result<Attached> attach(const documents::Scenario& scenario, Clock& clock, const
 Result<int> tune_live(const TuneArgs& args, const documents::Scenario& scenario,
                       const Places& places, const std::atomic<bool>& stop, Console& console);
 
-// The same with --compare: this program sends the scenario's traffic itself, and every strategy gets
-// it in turn, repeat by repeat.
+// The same with --compare: this program sends the scenario's traffic itself, and every strategy
+// gets it in turn, repeat by repeat.
 Result<int> compare_on_live(const TuneArgs& args, const documents::Scenario& scenario,
                             const Places& places, const std::atomic<bool>& stop, Console& console);
 

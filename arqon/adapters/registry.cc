@@ -13,9 +13,8 @@ namespace arqon::adapters {
 
 const std::vector<Adapter>& registry() {
   static const std::vector<Adapter> adapters{
-      {"vllm", "vLLM 0.32, live through the plugin arqonhpo-vllm: batch, token budget, speculation",
+      {"vllm", "vLLM 0.31 to 0.33, live by its plugin: batch, token budget, speculation",
        vllm::attach, vllm::probe},
-      {"triton", "Triton 2.51 and alike: batching by reloads under load, instances in place",
       {"triton", "Triton 2.51: batching by reloads that lose no request, instances in place",
        triton::attach, triton::probe},
       {"haproxy", "HAProxy 2.4 to 3.x: shares of servers and a cap in front of one, both live",
