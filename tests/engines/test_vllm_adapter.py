@@ -253,8 +253,8 @@ def test_a_deleted_page_goes_back_to_what_was_confirmed(engine) -> None:
 def test_a_stopped_engine_with_health_200_is_stuck_and_comes_back(engine) -> None:
     engine.attach()
     pid = engine.core_pid()
-    with load(engine.port, 8, output=64) as traffic:
-        rig.until(lambda: traffic.done > 2, 60, 0.1)
+    with load(engine.port, 4, output=300) as traffic:
+        rig.until(lambda: engine.shell("observe")["running"] >= 4, 60, 0.1)
         os.kill(pid, signal.SIGSTOP)
         try:
             answer = engine.shell("apply", setting=[4, 512, 1])

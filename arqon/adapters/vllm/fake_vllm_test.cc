@@ -109,8 +109,8 @@ std::string FakeVllm::metrics() const {
     const std::size_t begin = text.find(' ', at) + 1;
     text.replace(begin, text.find('\n', begin) - begin, std::to_string(value) + ".0");
   };
-  put("vllm:num_requests_running{", running);
-  put("vllm:num_requests_waiting{", waiting);
+  put("vllm:num_requests_running{", idle ? 0 : running);
+  put("vllm:num_requests_waiting{", idle ? 0 : waiting);
   put(R"(vllm:request_success_total{engine="0",finished_reason="length")", metrics_finished_);
   put("vllm:generation_tokens_total{", metrics_tokens_);
   put(R"(vllm:admission_rejections_total{model_name="m",reason="max_num_queued_reqs")", rejected);

@@ -325,6 +325,22 @@ TEST(VllmWatch, steps_of_which_the_api_process_tells_nothing_are_trouble) {
   EXPECT_EQ(watch.trouble(), "");
 }
 
+TEST(VllmWatch, open_requests_that_the_scheduler_does_not_have_are_trouble_when_it_lasts) {
+  Watch watch(std::chrono::seconds(5));
+  for (int i = 0; i <= 6; ++i) {
+    Look now = look(i, 100, 0);
+    now.scheduler->running = 0;
+    watch.update(now);
+    EXPECT_EQ(watch.trouble().empty(), i < 5) << i;
+  }
+  EXPECT_TRUE(says(watch.trouble(), "answers got lost")) << watch.trouble();
+  Look idle = look(7, 100, 0);
+  idle.scheduler->running = 0;
+  idle.api->running = 0;
+  watch.update(idle);
+  EXPECT_EQ(watch.trouble(), "");
+}
+
 TEST(VllmWatch, a_long_prefill_that_fills_the_cache_is_no_silence) {
   Watch watch(std::chrono::seconds(5));
   for (int i = 0; i <= 30; ++i) {

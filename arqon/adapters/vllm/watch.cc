@@ -20,10 +20,17 @@ bool admission_moved(const Look& before, const Look& now) {
          before.scheduler->running != now.scheduler->running;
 }
 
+// The scheduler has nothing to do and the API process still has requests open.
+bool disagree(const Look& look) {
+  return look.scheduler && look.scheduler->running + look.scheduler->waiting == 0 && look.api &&
+         look.api->running + look.api->waiting > 0;
+}
+
 }  // namespace
 
 void Watch::forget() {
   trouble_.clear();
+  disagree_since_.reset();
   api_moved_.reset();
   admission_moved_.reset();
 }
@@ -34,10 +41,12 @@ void Watch::update(const Look& look) {
     api_moved_ = look;
   }
   if (look.scheduler) steps_ = look.scheduler->steps;
+  if (look.api && !disagree_since_ && disagree(look)) disagree_since_ = look.now;
+  if (!disagree(look)) disagree_since_.reset();
   if (!admission_moved_ || admission_moved(*admission_moved_, look)) admission_moved_ = look;
   trouble_.clear();
-  for (const auto& check :
-       {&Watch::no_step, &Watch::silent_api, &Watch::no_admission, &Watch::frozen}) {
+  for (const auto& check : {&Watch::no_step, &Watch::silent_api, &Watch::lost_answers,
+                            &Watch::no_admission, &Watch::frozen}) {
     if (trouble_.empty()) trouble_ = (this->*check)(look);
   }
 }
@@ -59,6 +68,14 @@ std::string Watch::silent_api(const Look& look) const {
       "the scheduler made {} steps and the API process told nothing of them for "
       "{:.1f} s: requests hang though /health says 200",
       steps, to_seconds(since));
+}
+
+std::string Watch::lost_answers(const Look& look) const {
+  if (!disagree_since_ || look.now - *disagree_since_ < patience_) return "";
+  return fmt::format(
+      "the scheduler has been idle for {:.1f} s while the API process counts {} open "
+      "requests: their answers got lost between the two, though /health says 200",
+      to_seconds(look.now - *disagree_since_), look.api->running + look.api->waiting);
 }
 
 std::string Watch::no_admission(const Look& look) const {

@@ -44,6 +44,7 @@ class Watch {
  private:
   std::string no_step(const Look& look) const;
   std::string silent_api(const Look& look) const;
+  std::string lost_answers(const Look& look) const;
   std::string no_admission(const Look& look) const;
   std::string frozen(const Look& look) const;
 
@@ -51,6 +52,8 @@ class Watch {
   std::string trouble_;
   // The last look at which the API side had changed, or had no steps to tell of.
   std::optional<Look> api_moved_;
+  // Since when the API process counts open requests that the scheduler does not have.
+  std::optional<TimePoint> disagree_since_;
   std::int64_t steps_ = 0;               // at the last look
   std::optional<Look> admission_moved_;  // the last look at which anything came in or finished
 };
