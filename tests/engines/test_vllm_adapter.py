@@ -196,7 +196,7 @@ def test_live_changes_under_load_lose_nothing(engine) -> None:
     assert again <= len(changes) // 20
     # A machine that others keep busy has no time for steps: then steps are what is counted.
     assert all(s >= 0 for s in seconds), seconds
-    starved = os.getloadavg()[0] > 6 and max(steps) <= STEPS_TO_CAP
+    starved = os.getloadavg()[0] > 2 * (os.cpu_count() or 1) and max(steps) <= STEPS_TO_CAP
     assert max(seconds) <= 1 or starved, (seconds, steps)
     after = engine.shell("observe")
     assert after["ring_lost"] == 0
@@ -367,8 +367,7 @@ def test_an_engine_with_other_flags_is_not_written_to(engine) -> None:
 
 def test_an_api_process_that_hangs_with_health_200_is_degraded(engine) -> None:
     """Last: this vLLM does not come back from it."""
-    knobs = [{**KNOBS[0], "max": 16}, {**KNOBS[1], "min": 80}, KNOBS[2]]
-    assert "error" not in engine.attach(knobs)
+    assert "error" not in engine.attach([])
     streams = threading.Thread(target=lambda: broken_load(engine.port), daemon=True)
     streams.start()
     rig.until(lambda: engine.shell("observe")["running"] > 0, 30, 0.1)
