@@ -1,7 +1,9 @@
 """The house itself: set-up, the counting of tests, the targets that the documents promise."""
 
+import contextlib
 import importlib.machinery
 import importlib.util
+import io
 import os
 import re
 import shutil
@@ -129,6 +131,47 @@ class Counting(unittest.TestCase):
 
     def test_a_runner_that_left_nothing_is_a_problem(self):
         self.assertTrue(load_tool("run_tests").read_junit(Path("absent.xml"), 1).problem)
+
+
+class Stages(unittest.TestCase):
+    """The last line of .ci/run: what all stages came to."""
+
+    def setUp(self):
+        self.tool = load_tool("run_tests")
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.tool.RESULTS = Path(folder.name)
+
+    def add_up(self, **counts):
+        for stage, count in counts.items():
+            self.tool.kept(stage).write_text(count)
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            code = self.tool.main(["--sum"])
+        return code, out.getvalue().splitlines()[-1]
+
+    def test_every_stage_counts(self):
+        self.assertEqual(self.add_up(dev="5 0 0", release="4 0 1", python="3 0 0", engines="2 0 3"),
+                         (0, "14 passed, 0 failed, 4 skipped"))
+
+    def test_a_failure_in_any_stage_is_a_failure(self):
+        self.assertEqual(self.add_up(dev="5 0 0", release="4 0 0", python="3 1 0", engines="2 0 0"),
+                         (1, "14 passed, 1 failed"))
+
+    def test_a_stage_that_did_not_run_has_failed(self):
+        self.assertEqual(self.add_up(dev="5 0 0", release="4 0 0", python="3 0 0"),
+                         (1, "12 passed, 1 failed"))
+
+    def test_counts_of_an_earlier_run_are_forgotten(self):
+        self.tool.kept("engines").write_text("9 0 0")
+        self.tool.main(["--forget"])
+        self.assertFalse(self.tool.kept("engines").exists())
+
+    def test_only_engines_may_be_skipped_altogether(self):
+        path = self.tool.RESULTS / "r.xml"
+        path.write_text("<testsuite><testcase><skipped/></testcase></testsuite>")
+        self.assertFalse(self.tool.read_junit(path, 0, may_skip_all=True).problem)
+        self.assertTrue(self.tool.read_junit(path, 0).problem)
 
 
 class Promises(unittest.TestCase):

@@ -60,7 +60,7 @@ Result<int> serve(const AgentArgs& args, Console& console) {
   if (Status ready = prepare_folder(state); !ready) return tl::unexpected(ready.error());
   const auto lock = os::FileLock::acquire(state / "agent.lock");
   if (!lock) return tl::unexpected(lock.error().with_context("another agent runs here"));
-  RunClock clock;
+  os::SystemClock clock;
   auto attached = attach_patiently(*scenario, clock, stop, console);
   if (!attached) return tl::unexpected(attached.error());
   auto agent = agent::Agent::create(*attached->engine, clock,

@@ -36,10 +36,10 @@ std::vector<std::string> engine_names() {
 
 // Options that only a comparison has a use for.
 Status check_args(const TuneArgs& args) {
-  if (args.compare || !args.strategies.empty() || !args.seeds.empty() || args.recompute_baselines) {
+  if (!args.strategies.empty() || !args.seeds.empty() || args.recompute_baselines) {
     return fail(ErrorCode::kUsage,
-                "--compare, --strategies, --seeds and --recompute-baselines are for the simulated "
-                "engine: a live one serves its traffic once");
+                "--strategies goes with --compare, --seeds and --recompute-baselines with the "
+                "simulated engine: a live one serves its traffic once");
   }
   return {};
 }
@@ -163,7 +163,8 @@ class LiveRun {
     const control::RunRecord& record = loop_->record();
     return save_learned(places_.state, scenario_,
                         {loop_->confirmed(), engine_->capabilities().identity,
-                         record.windows.size(), record.decisions.size(), to_seconds(clock_.now())});
+                         record.windows.size(), record.decisions.size(),
+                         to_seconds(clock_.now() - loop_->begun())});
   }
 
   control::LoopOptions loop_options() {
@@ -187,7 +188,7 @@ class LiveRun {
     if (!args_.quiet) console_.talk(greeting(seconds));
     const Status ran = loop->run_until(clock_.now() + from_seconds(seconds));
     keep_record();
-    scenario_.duration_s = std::max(1.0, to_seconds(clock_.now()));
+    scenario_.duration_s = std::max(1.0, to_seconds(clock_.now() - loop->begun()));
     if (agent_ != nullptr) (void)agent_->release();
     const Result<int> written = write(*loop);
     loop_ = nullptr;
@@ -238,7 +239,7 @@ class LiveRun {
   const Places& places_;
   const std::atomic<bool>& stop_;
   Console& console_;
-  RunClock clock_;
+  os::SystemClock clock_;
   Scenario scenario_;
   std::unique_ptr<serving::Engine> engine_;
   std::unique_ptr<agent::Client> agent_;  // null where the engine keeps the way back itself

@@ -244,6 +244,15 @@ def vllm() -> Iterator[Pool]:
 
 
 @pytest.fixture(scope="session")
+def vllm_plugin_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for vllm(pythonpath=[...]) with the wheel arqonhpo-vllm unpacked in it."""
+    need("vllm")
+    import vllm_plugin
+    python = DIR / "vllm/venv/bin/python"
+    return vllm_plugin.install_plugin(python, tmp_path_factory.mktemp("vllm_plugin") / "wheel")
+
+
+@pytest.fixture(scope="session")
 def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
     yield from kept(Triton(tmp_path_factory.mktemp("triton")))
 

@@ -2,7 +2,7 @@
 
 FaultProxy stands between an adapter and an engine's HTTP. By path it passes on, hangs, answers
 garbage or half, is slow, refuses, or says 200 without a token; so "hang with health 200" is
-{"/health": "pass", "*": "hang"}.
+{"/health": "pass", "*": "hang"}. SocketProxy does the like for HAProxy's runtime socket.
 
 Desk lets a C++ test program do things to servers that pytest has started: POST /VERB with a body.
 It knows drive, inject/FAULT and heal/FAULT (the names of testing/engine_suite.h, "_" for " "), and
@@ -14,6 +14,7 @@ import http.server
 import json
 import os
 import re
+import socket
 import subprocess
 import threading
 from collections.abc import Callable
@@ -137,6 +138,76 @@ def send(handler: http.server.BaseHTTPRequestHandler, status: int, body: bytes) 
     handler.send_header("Content-Length", str(len(body)))
     handler.end_headers()
     handler.wfile.write(body)
+
+
+class SocketProxy:
+    """HAProxy's runtime socket on another path. Modes: pass; hang; garbage and half for what is
+    shown; refuse, no_effect (says yes, does not pass on) and clamp (to half) for `set` commands.
+    """
+
+    def __init__(self, path: Path, upstream: str) -> None:
+        self.path, self.upstream, self.mode, self.writes = path, upstream, "pass", 0
+        self._changed = threading.Event()
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def set(self, mode: str) -> None:
+        self.mode = mode
+        hanging, self._changed = self._changed, threading.Event()
+        hanging.set()
+
+    def close(self) -> None:
+        self.set("pass")
+        self._listener.close()
+        self.path.unlink(missing_ok=True)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                caller, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            threading.Thread(target=self._answer, args=(caller,), daemon=True).start()
+
+    def _answer(self, caller: socket.socket) -> None:
+        with caller:
+            caller.settimeout(5)
+            try:
+                command = b""
+                while not command.endswith(b"\n") and (part := caller.recv(65536)):
+                    command += part
+                if self.mode == "hang":
+                    self._changed.wait(600)
+                else:
+                    caller.sendall(self._reply(command, self.mode))
+            except OSError:
+                return  # the caller has gone, or HAProxy has
+
+    def _reply(self, command: bytes, mode: str) -> bytes:
+        if command.startswith(b"set "):
+            if mode == "refuse":
+                return b"Permission denied\n\n"
+            if mode == "no_effect":
+                return b"\n"
+            if mode == "clamp":
+                command = re.sub(rb"(\d+)\n$", lambda m: b"%d\n" % (int(m[1]) // 2), command)
+            self.writes += 1
+        answer = self._ask(command)
+        if command.startswith(b"show") and mode == "garbage":
+            return GARBAGE
+        return answer[:len(answer) // 2].rstrip() if mode == "half" else answer
+
+    def _ask(self, command: bytes) -> bytes:
+        with socket.socket(socket.AF_UNIX) as engine:
+            engine.settimeout(5)
+            engine.connect(self.upstream)
+            engine.sendall(command)
+            answer = b""
+            while part := engine.recv(65536):
+                answer += part
+            return answer
 
 
 Verb = Callable[[str], str | None]

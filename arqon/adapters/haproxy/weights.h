@@ -20,8 +20,8 @@ std::vector<double> to_shares(std::span<const int> weights);
 // answer alone proves nothing. One thread.
 class ShareCheck {
  public:
-  static constexpr std::uint64_t kRequests = 200;  // judged in blocks of this many
-  static constexpr double kTolerance = 0.05;
+  static constexpr std::uint64_t kRequests = 50;  // judged in blocks of this many
+  static constexpr double kTolerance = 0.06;
 
   // A change was written; `sent` are the servers' counters at that time.
   void begin(std::vector<std::uint64_t> sent, std::vector<double> expected);

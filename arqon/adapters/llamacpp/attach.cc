@@ -109,6 +109,7 @@ Status LlamaEngine::read_replica(const wire::Value& value, std::size_t index,
       .replica = Replica(std::move(options), capabilities_.identity.model, patience),
       .place = *place,
       .props = {},
+      .seen = {},
       .slots = {},
       .metrics = {},
       .decoded_at = clock_.now()});
@@ -123,7 +124,7 @@ Status LlamaEngine::first_look() {
     if (!slots) return tl::unexpected(slots.error());
     const auto metrics = member.replica.server().metrics();
     if (!metrics) return tl::unexpected(metrics.error());
-    member.props = *props;
+    member.props = member.seen = *props;
     member.slots = *slots;
     member.metrics = *metrics;
   }

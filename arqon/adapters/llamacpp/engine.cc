@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace arqon::adapters::llamacpp {
 namespace {
@@ -135,7 +136,10 @@ void LlamaEngine::look_at(Member& member, TimePoint now) {
   member.fresh = slots.has_value() && metrics.has_value();
   if (!member.fresh) return;
   const Metrics before = member.metrics;
-  if (metrics->decodes < before.decodes) ++restarts_;  // begun anew, and not by us
+  if (metrics->decodes < before.decodes) {  // begun anew, and not by us
+    ++restarts_;
+    if (const auto props = member.replica.server().props(); props) member.seen = *props;
+  }
   member.busy_slots = busy_slots_between(before, *metrics);
   if (metrics->decodes != before.decodes || metrics->processing == 0) member.decoded_at = now;
   member.slots = *slots;
@@ -161,6 +165,11 @@ std::string LlamaEngine::stranger() const {
   if (std::string why = front_.stranger(); !why.empty()) return why;
   for (const Member& member : members_) {
     if (!member.fresh) continue;
+    if (member.seen != member.props) {
+      return fmt::format("{} is {} with {} now and was {} with {}", member.replica.options().server,
+                         member.seen.build, member.seen.model, member.props.build,
+                         member.props.model);
+    }
     const Config now = values(member);
     for (std::size_t k = 0; k < now.size(); ++k) {
       const Parameter& p = capabilities_.knobs[k];
@@ -188,10 +197,24 @@ Status LlamaEngine::check_setting(const Config& setting, serving::Scope scope) c
                           flags.context, flags.slots, flags.context / flags.slots, context_min_));
 }
 
+// HAProxy learns of a dead server only after some failed checks; our own reading may know it first.
+bool LlamaEngine::another_serves(const Member& member) const {
+  return std::any_of(members_.begin(), members_.end(), [&](const Member& other) {
+    const haproxy::Server* server = front_.backend().find(other.replica.options().server);
+    return &other != &member && other.fresh && server != nullptr && server->up();
+  });
+}
+
 // One replica to one setting. Flags first: a cap is never above what the slots were meant for.
 Status LlamaEngine::put(Member& member, const Config& setting) {
   const Flags flags = wanted(member, setting);
   if (flags != member.replica.flags(member.slots)) {
+    if (!look() || !another_serves(member)) {
+      return fail(ErrorCode::kRefused,
+                  fmt::format("{} is the last server that answers; taking it out would stop the "
+                              "service",
+                              member.replica.options().server));
+    }
     const Status ok = member.replica.change(flags, front_, clock_);
     member.metrics = Metrics{};  // a new life of the server
     if (const auto slots = member.replica.server().slots(); slots) member.slots = *slots;
@@ -289,11 +312,13 @@ Health LlamaEngine::health() {
 
 Status LlamaEngine::requalify() {
   if (!look()) return fail(ErrorCode::kUnavailable, "HAProxy's runtime socket does not answer");
-  if (const Status ok = front_.accept(); !ok) return ok;
-  if (const std::string why = stranger(); !why.empty()) {
-    return fail(ErrorCode::kInvalidConfig, why);
-  }
-  return first_look();
+  std::vector<Props> before;
+  for (Member& member : members_) before.push_back(std::exchange(member.props, member.seen));
+  const Status ok = front_.accept();
+  const std::string why = ok ? stranger() : ok.error().message;
+  if (why.empty()) return first_look();
+  for (std::size_t r = 0; r < members_.size(); ++r) members_[r].props = before[r];
+  return fail(ErrorCode::kInvalidConfig, why);
 }
 
 }  // namespace arqon::adapters::llamacpp

@@ -45,7 +45,8 @@ class LlamaEngine final : public serving::Engine {
   struct Member {
     Replica replica;
     std::size_t place;  // in HAProxy's backend
-    Props props;
+    Props props;  // as attached or requalified
+    Props seen;   // as it is now
     Slots slots;
     Metrics metrics;
     bool fresh = true;
@@ -80,6 +81,7 @@ class LlamaEngine final : public serving::Engine {
   Flags wanted(const Member& member, const Config& setting) const;
   Status check_setting(const Config& setting, serving::Scope scope) const;
   Status put(Member& member, const Config& setting);
+  bool another_serves(const Member& member) const;
   Config fleet_values() const;
   std::string stranger() const;
 

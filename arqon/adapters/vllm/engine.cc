@@ -294,6 +294,10 @@ serving::Observation VllmEngine::observe(Scope scope) {
   return out;
 }
 
+void VllmEngine::look() {
+  for (const auto& replica : replicas_) replica->glance_at_page();
+}
+
 Health VllmEngine::health() {
   Health worst = Health::kOk;
   why_.clear();

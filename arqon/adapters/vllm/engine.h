@@ -45,6 +45,8 @@ class VllmEngine final : public serving::Engine {
 
   // Why the last health() was not kOk.
   const std::string& why() const { return why_; }
+  // Looks at the pages again, and at nothing else.
+  void look();
   const Replica& replica(std::size_t i) const { return *replicas_[i]; }
 
  private:

@@ -132,6 +132,10 @@ void Replica::glance() {
   conclude();
 }
 
+void Replica::glance_at_page() {
+  if (steering_) steering_->read();
+}
+
 void Replica::conclude() {
   notice_restart();
   watch_.update(current_look());

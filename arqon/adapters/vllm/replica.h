@@ -49,6 +49,8 @@ class Replica {
   // As look(), but telemetry that was read a moment ago is left as it is: a scrape costs the API
   // process some ms.
   void glance();
+  // The page alone.
+  void glance_at_page();
   // As of now: also asks /health.
   serving::Health health();
   // Why the last health() was not kOk; empty when it was.

@@ -101,6 +101,16 @@ def test_the_budget_keeps_room_for_every_request_and_its_drafts(tmp_path):
     assert set(engine.scheduler.dynamic_sd_lookup) == {4}
 
 
+def test_without_chunked_prefill_the_budget_stays_where_it_is(tmp_path):
+    """A prompt longer than the budget would wait for ever, and everybody behind it."""
+    engine = Engine(tmp_path, chunked=False)
+    tuner = engine.tuner()
+    tuner.lease(10, engine.now)
+    tuner.command(prefill_token_budget=512)
+    assert engine.step().values()["prefill_token_budget"] == 2048
+    assert engine.control.reasons == CLAMPED
+
+
 def test_speculation_moves_only_where_the_table_exists(tmp_path, engine, tuner):
     tuner.command(speculative_decoding_k=2, batch_size=3)
     assert engine.step().control.reasons == UNSUPPORTED
@@ -213,6 +223,48 @@ def test_a_restarted_engine_takes_up_the_set_on_disk(engine, tuner):
     assert again.step().values()["batch_size"] == 12  # the old command is not obeyed again
     tuner.command(batch_size=3)
     assert again.step().values()["batch_size"] == 3
+
+
+# A change from the confirmed cap 9 to cap 3: what was done when everything died, and which cap is
+# the last confirmed one then.
+PHASES = {"lease": 9, "command torn": 9, "command": 9, "acknowledged": 9, "confirmed on disk": 3,
+          "confirmed torn": 3, "confirmed": 3}
+
+
+def go_as_far_as(phase, engine, tuner):
+    reached = list(PHASES).index(phase)
+    write_confirmed(engine.folder, WHO, 50, batch_size=9)
+    tuner.confirm(50, batch_size=9)
+    tuner.lease(10, engine.now)
+    tuner.epoch = 50
+    if reached >= 1:
+        tuner.command(tear="odd" if phase == "command torn" else "", batch_size=3)
+    if reached >= 3:
+        engine.step()
+    if reached >= 4:
+        write_confirmed(engine.folder, WHO, tuner.epoch, batch_size=3)
+    if reached >= 5:
+        tuner.confirm(tuner.epoch, tear="odd" if phase == "confirmed torn" else "", batch_size=3)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_an_engine_restarted_in_any_phase_stands_on_the_confirmed_set(engine, tuner, phase):
+    go_as_far_as(phase, engine, tuner)
+    again = Engine(engine.folder)
+    assert again.values()["batch_size"] == PHASES[phase]
+    for seconds in (0, 0.1, 11, 1):  # the lease lives, then it ends
+        assert again.step(seconds).values()["batch_size"] == PHASES[phase], seconds
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_tuner_killed_in_any_phase_leaves_a_confirmed_set(engine, tuner, phase):
+    tuner.command(batch_size=9)
+    engine.step()
+    go_as_far_as(phase, engine, tuner)
+    engine.step()
+    # With the disk written and the page not, the page still has the former set: confirmed as well.
+    cap = 9 if phase == "confirmed on disk" else PHASES[phase]
+    assert engine.step(11).values()["batch_size"] == cap
 
 
 def test_another_engine_takes_up_neither_disk_nor_page(engine, tuner):

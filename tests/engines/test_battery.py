@@ -1,0 +1,205 @@
+"""The battery of arqon/testing/engine_suite.h over adapters attached to the real engines.
+
+Triton's stands in test_triton.py. What is caused here is what the real thing can be made to do;
+the rest is left out by name, and is held against recorded answers in `make test`.
+"""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import vllm_plugin
+from conftest import DIR, Running, need
+from faults import Desk, FaultProxy, SocketProxy
+from load import completions, until
+from shell import haproxy_config, metrics_frontend
+from test_llamacpp import Fleet
+
+CAP = [{"name": "main.batch_size", "type": "int", "min": 1, "max": 8}]
+
+
+def passed(text: str, left_out: set[str]) -> None:
+    """Nothing is left out but these faults."""
+    skipped = {line.split('fault "')[1].split('"')[0].replace(" ", "_")
+               for line in text.splitlines() if line.startswith("skipped: fault")}
+    assert skipped == left_out
+
+
+class Capped:
+    """One real llama.cpp of eight slots behind a backend of one server, and the log."""
+
+    def __init__(self, llamacpp, haproxy, port, folder: Path) -> None:
+        self.engine: Running = llamacpp("battery", model="tiny", slots=8, context=4096)
+        self.log_port = port()
+
+        def config(front: int, metrics: int, path: Path) -> str:
+            return haproxy_config("haproxy.md", {
+                "127.0.0.1:8080": f"127.0.0.1:{front}", "/run/haproxy/arqon.sock": path,
+                "127.0.0.1:5140": f"127.0.0.1:{self.log_port}",
+                "127.0.0.1:8001": self.engine.url[7:], "127.0.0.1:8002": self.engine.url[7:],
+                "default_backend llm": "default_backend capped",
+            }) + (f"backend capped\n  server only {self.engine.url[7:]} maxconn 8\n"
+                  + metrics_frontend(metrics))
+
+        self.router: Running = haproxy({}, name="battery", config=config)
+        self.socket = SocketProxy(folder / "proxy.sock", self.router.details["socket"])
+
+
+@pytest.fixture
+def capped(llamacpp, haproxy, port, tmp_path) -> Iterator[Capped]:
+    made = Capped(llamacpp, haproxy, port, tmp_path)
+    yield made
+    made.socket.close()
+
+
+@pytest.mark.deadline(240)
+def test_haproxy(capped: Capped) -> None:
+    desk = Desk(completions(capped.router.url, tokens=4))
+    spoil, router = capped.socket.set, capped.router
+    desk.fault("down", router.server_kill, router.start_again)
+    desk.fault("counter_reset", router.start_again)
+    for fault, mode in (("hang", "hang"), ("garbage", "garbage"), ("half_written", "half"),
+                        ("refuse", "refuse"), ("no_effect", "no_effect"), ("clamp", "clamp")):
+        desk.fault(fault, lambda mode=mode: spoil(mode), lambda: spoil("pass"))
+    try:
+        text = desk.run_suite({
+            "target": {"engine": "haproxy", "socket": str(capped.socket.path),
+                       "backend": "capped", "log": {"udp": capped.log_port}},
+            "knobs": CAP, "classes": [{"name": "chat", "e2e_ms": 20000}],
+            "why_not": {"idle": "it takes settings whether or not requests come",
+                        "other_flags": "it has neither a model nor a capacity",
+                        "less_capacity": "it has no capacity of its own",
+                        "no_tokens": "it counts answers, not tokens"}})
+    finally:
+        desk.close()
+    passed(text, {"idle", "other_flags", "less_capacity", "no_tokens"})
+
+
+@pytest.fixture
+def fleet(llamacpp, haproxy, port, tmp_path) -> Iterator[Fleet]:
+    made = Fleet(llamacpp, haproxy, port, tmp_path)
+    made.ready()
+    yield made
+    made.end()
+
+
+def started_with(fleet: Fleet, replica: int, **flags: object) -> None:
+    """The restart of the fleet, by somebody else; `flags` replace what follows --FLAG."""
+    words = [word.replace("{slots}", "2").replace("{ctx}", "8192")
+             for word in fleet.restart(replica)]
+    for flag, value in flags.items():
+        words[words.index(f"--{flag}") + 1] = str(value)
+    subprocess.run(words, check=True, timeout=60)
+
+
+def killed(fleet: Fleet) -> None:
+    for file in fleet.pid_files:
+        os.kill(int(file.read_text()), signal.SIGKILL)
+
+
+@pytest.mark.deadline(300)
+def test_llamacpp(fleet: Fleet, tmp_path) -> None:
+    proxies = [FaultProxy(server.url) for server in fleet.servers]
+    router = SocketProxy(tmp_path / "proxy.sock", fleet.proxy.details["socket"])
+    for replica, proxy in zip(fleet.target["replicas"], proxies):
+        replica["url"] = proxy.url
+    fleet.target["router"]["socket"] = str(router.path)
+    desk = Desk(completions(fleet.proxy.url, tokens=4))
+    small = fleet.servers[0].command.argv[fleet.servers[0].command.argv.index("--model") + 1]
+
+    def both(**flags: object) -> None:
+        for replica in (0, 1):
+            started_with(fleet, replica, **flags)
+        fleet.ready()
+
+    def spoil(rules: dict[str, str]) -> None:
+        for proxy in proxies:
+            proxy.set(rules)
+
+    desk.fault("counter_reset", both)
+    desk.fault("down", lambda: killed(fleet), both)
+    desk.fault("other_flags", lambda: both(model=small.replace("small", "tiny")), both)
+    desk.fault("less_capacity", lambda: both(slots=17), both)
+    desk.fault("hang", lambda: spoil({"/health": "pass", "*": "hang"}), lambda: spoil({}))
+    desk.fault("garbage", lambda: spoil({"/metrics": "garbage"}), lambda: spoil({}))
+    desk.fault("half_written", lambda: spoil({"/metrics": "half"}), lambda: spoil({}))
+    for fault in ("refuse", "no_effect", "clamp"):
+        desk.fault(fault, lambda fault=fault: router.set(fault), lambda: router.set("pass"))
+    try:
+        text = desk.run_suite({
+            "target": fleet.target, "classes": [{"name": "chat", "e2e_ms": 20000}],
+            "knobs": [CAP[0], {"name": "main.slots", "type": "int", "min": 1, "max": 16}],
+            "deadline_s": 15,
+            "why_not": {"idle": "HAProxy takes the cap whether or not requests come",
+                        "no_tokens": "HAProxy's log counts answers, not tokens"}})
+    finally:
+        desk.close()
+        router.close()
+        for proxy in proxies:
+            proxy.close()
+    passed(text, {"idle", "no_tokens"})
+
+
+CAPACITY = "--max-num-seqs"
+
+
+class Plugged:
+    """vLLM with the plugin, behind a proxy that spoils its HTTP; restarts keep the port."""
+
+    def __init__(self, vllm, folder: Path) -> None:
+        need("vllm")
+        self.name, state = "test-battery", folder / "state"
+        vllm_plugin.forget_name(self.name, state)
+        site = vllm_plugin.install_plugin(DIR / "vllm/venv/bin/python", folder / "plugin")
+        self.running: Running = vllm(
+            flags=["--scheduler-cls", "arqonhpo_vllm.Scheduler", CAPACITY, "16"],
+            pythonpath=[site],
+            env={"ARQONHPO_VLLM_NAME": self.name, "ARQONHPO_VLLM_STATE": str(state)})
+        self.state, self.former = state, self.running.command
+        self.proxy = FaultProxy(self.running.url)
+
+    def start_with(self, capacity: int) -> None:
+        self.former = self.running.command
+        self.running.start_again(replace(self.former, argv=[
+            *self.former.argv, CAPACITY, str(capacity)]))
+
+    def end(self) -> None:
+        self.proxy.close()
+        vllm_plugin.forget_name(self.name, self.state)
+
+
+@pytest.fixture
+def plugged(vllm, tmp_path) -> Iterator[Plugged]:
+    made = Plugged(vllm, tmp_path)
+    yield made
+    made.end()
+
+
+@pytest.mark.deadline(1500)
+def test_vllm(plugged: Plugged) -> None:
+    running, proxy = plugged.running, plugged.proxy
+    desk = Desk(completions(proxy.url, tokens=4))
+    desk.server_faults(running, [proxy])
+    desk.fault("idle", lambda: None)  # nobody sends anything while it lasts
+    desk.fault("other_flags", lambda: plugged.start_with(24))
+    desk.fault("less_capacity", lambda: plugged.start_with(8),
+               lambda: running.start_again(plugged.former))
+    page = "the page does what it is told, and nothing stands between it and the scheduler"
+    try:
+        text = desk.run_suite({
+            "target": {"engine": "vllm", "url": proxy.url, "name": plugged.name,
+                       "state": str(plugged.state / plugged.name), "stuck_s": 3},
+            "knobs": [{"name": "main.batch_size", "type": "int", "min": 1, "max": 16},
+                      {"name": "main.prefill_token_budget", "type": "int", "min": 160,
+                       "max": 2048}],
+            "classes": [{"name": "chat", "e2e_ms": 60000}], "patience_s": 30, "deadline_s": 15,
+            "why_not": {"no_effect": page, "clamp": page, "refuse": page,
+                        "no_tokens": "this model answers every token it is asked for"}},
+            seconds=1400)
+    finally:
+        desk.close()
+    passed(text, {"no_effect", "clamp", "refuse", "no_tokens"})
