@@ -243,8 +243,10 @@ def stack(haproxy, tmp_path: Path) -> Iterator[Callable[[], Stack]]:
 
 
 @pytest.mark.deadline(180)
-@pytest.mark.parametrize("restart", [False, True], ids=["haproxy_runs_on", "haproxy_restarts"])
-@pytest.mark.parametrize("phase", ["glide", "settle", "measure", "confirmed"])
+@pytest.mark.parametrize(("phase", "restart"), [
+    *((phase, restart) for phase in ("glide", "settle", "measure") for restart in (False, True)),
+    # It takes a minute to get there: here HAProxy restarts after the tuner's death.
+    ("confirmed", False)])
 def test_the_confirmed_set_stands_when_the_tuner_is_killed(stack, phase: str,
                                                            restart: bool) -> None:
     one: Stack = stack()
@@ -263,6 +265,9 @@ def test_the_confirmed_set_stands_when_the_tuner_is_killed(stack, phase: str,
         until(lambda: one.stands() and not one.agent().get("open", True), DEADLINE_S + 10,
               f"the confirmed set {one.confirmed()}, found {weights(one.proxy)}")
         assert time.monotonic() - killed < DEADLINE_S
+        if phase == "confirmed":
+            one.proxy.start_again()
+            until(one.stands, DEADLINE_S, "the confirmed set in a HAProxy without a tuner")
         if one.confirmations() == 0:
             assert all(abs(a - b) < 0.006 for a, b in
                        zip(shares(weights(one.proxy)), shares(FOUND), strict=True))
