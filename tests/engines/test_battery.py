@@ -179,11 +179,14 @@ def plugged(vllm, tmp_path) -> Iterator[Plugged]:
     made.end()
 
 
+@pytest.mark.skipif(not os.environ.get("ARQON_SLOW"), reason="seven boots of vLLM, 3 minutes on "
+                    "two idle cores; ARQON_SLOW=1 runs it. test_vllm_adapter.py has the faults alone")
 @pytest.mark.deadline(1500)
 def test_vllm(plugged: Plugged) -> None:
     running, proxy = plugged.running, plugged.proxy
     desk = Desk(completions(proxy.url, tokens=4))
     desk.server_faults(running, [proxy])
+    del desk.faults["hang"]
     desk.fault("idle", lambda: None)  # nobody sends anything while it lasts
     desk.fault("other_flags", lambda: plugged.start_with(24))
     desk.fault("less_capacity", lambda: plugged.start_with(8),
@@ -198,8 +201,9 @@ def test_vllm(plugged: Plugged) -> None:
                        "max": 2048}],
             "classes": [{"name": "chat", "e2e_ms": 60000}], "patience_s": 30, "deadline_s": 15,
             "why_not": {"no_effect": page, "clamp": page, "refuse": page,
-                        "no_tokens": "this model answers every token it is asked for"}},
+                        "no_tokens": "this model answers every token it is asked for",
+                        "hang": "test_vllm_adapter.py stops the engine behind its API"}},
             seconds=1400)
     finally:
         desk.close()
-    passed(text, {"no_effect", "clamp", "refuse", "no_tokens"})
+    passed(text, {"no_effect", "clamp", "refuse", "no_tokens", "hang"})
