@@ -6,7 +6,7 @@ DEMO = mix-migration
 # The seeds of the traffic; scenarios/data/baselines.json keeps the searched settings for these.
 SEEDS ?= 1,2,3,4,5
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engines bench bench-live python fuzz tidy clean
+.PHONY: help demo test test-engines bench bench-live bench-triton python fuzz tidy clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -38,6 +38,14 @@ bench-live:  ## yesterday, hindsight and oracle of the shipped scenarios searche
 	@$(SETUP) core
 	@tools/build release bench_live
 	@$(RELEASE)/bench/bench_live scenarios/data/baselines.json $(SEEDS) $(wildcard scenarios/*.json)
+
+bench-triton:  ## tunes a real Triton against an exhaustive grid; 20 minutes
+	@$(SETUP) python engines
+	@tools/build release bench_triton
+	@tools/engines install triton --yes
+	@tools/engines start triton --name bench --port 18010
+	@$(RELEASE)/bench/bench_triton http://127.0.0.1:18010 sleeper; code=$$?; \
+	  tools/engines stop bench; exit $$code
 
 python:  ## the Python package arqonhpo into .venv
 	@$(SETUP) python

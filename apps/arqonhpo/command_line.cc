@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "apps/arqonhpo/command_line_load.h"
 #include "arqon/wire/diagnostic.h"
 
 namespace arqon::app {
@@ -24,6 +25,7 @@ constexpr const char* kFooter =
     "  arqonhpo tune mix-migration --compare         ... beside eight other strategies\n"
     "  arqonhpo validate my-scenario.json            every mistake at once, with its place\n"
     "  arqonhpo load steady --url http://HOST:8000   its traffic on a real server\n"
+    "  arqonhpo doctor vllm http://HOST:8000         what of it can be tuned, and how\n"
     "  arqonhpo tune live.json --mode observe        watch a running engine; change nothing\n"
     "  arqonhpo status                               what it does now; then pause, freeze, "
     "rollback\n"
@@ -69,21 +71,6 @@ constexpr const char* kValidateFooter =
     "  FILE:LINE:COLUMN: PATH: what is wrong (got VALUE); hint\n"
     "and exits with 3, or says what the guardrails permit and exits with 0.";
 
-constexpr const char* kLoadFooter =
-    "Examples\n"
-    "  arqonhpo load steady --url http://127.0.0.1:8000 --seconds 120 --warmup 20 --rate 0.1\n"
-    "  arqonhpo load my.json --url http://gpu7:8000/v1 --endpoint chat --api-key-env OPENAI_API_KEY\n"
-    "  arqonhpo load my.json --url http://127.0.0.1:8000 --json --requests requests.csv\n"
-    "\n"
-    "Requests leave when the scenario says, whatever the server does, and every latency counts "
-    "from\n"
-    "the moment a request was due: a stall is seen by all who were due in it. A refused, broken, "
-    "short\n"
-    "or empty answer is a failure (row \"rejected\"). The ledger is that of `simulate`, so the "
-    "twin and\n"
-    "a real engine can be laid side by side. docs/howto/load.md goes through a run.\n"
-    "Exit code 5 says that this client was too slow for the schedule, 8 that nobody answered.";
-
 // A verb of the person in charge, with what its help teaches.
 struct PersonVerb {
   const char* name;
@@ -109,16 +96,31 @@ constexpr PersonVerb kPersonVerbs[] = {
      "Puts the file STATE/freeze there: it also holds for the next tuner when none runs. `touch\n"
      "STATE/freeze` does the same. An experiment that is open is taken back."},
     {"rollback", "Take back what is open, or else what was confirmed last; and pause", nullptr,
-     "Ignores rate and step limits. Says what it moved."},
+     "Ignores rate and step limits. Says what it moved. With no tuner running, the agent beside "
+     "the\n"
+     "engine puts the confirmed set back."},
     {"explain", "Print a decision with its evidence", "Its number (default: the newest)",
      "From STATE/decisions.jsonl: also after the run, and after a crash."}};
+
+constexpr const char* kAgentFooter =
+    "Beside HAProxy, Triton, llama.cpp and other engines with no place of their own for it. tune\n"
+    "starts one where the engine needs it; run it yourself to have it at every start of the "
+    "engine.\n"
+    "It writes for the tuner, and puts the confirmed set back when the tuner's lease lapses or "
+    "the\n"
+    "engine comes back with other values.\n"
+    "\n"
+    "Files: STATE/agent.sock, STATE/agent.journal, STATE/confirmed.json. It obeys STATE/freeze.\n"
+    "Ctrl-C ends it; the engine keeps what is in force.";
 
 struct Parsed {
   TuneArgs tune;
   SimulateArgs simulate;
   ValidateArgs validate;
   LoadArgs load;
+  DoctorArgs doctor;
   PersonArgs person;
+  AgentArgs agent;
 };
 
 void add_tune(CLI::App& app, TuneArgs& args) {
@@ -160,6 +162,12 @@ void add_tune(CLI::App& app, TuneArgs& args) {
   verb->add_option("--mode", args.mode, "Live: observe, recommend, approve or auto")
       ->check(CLI::IsMember({"observe", "recommend", "approve", "auto"}).description(""))
       ->type_name("MODE");
+  verb->add_option("--repeats", args.repeats, "Live, --compare: times each strategy runs (3)")
+      ->check(CLI::Range(1, 100).description(""))
+      ->type_name("N");
+  verb->add_option("--load-url", args.load_url,
+                   "Live, --compare: where its traffic is sent (default: target.url)")
+      ->type_name("URL");
   verb->footer(kTuneFooter);
 }
 
@@ -188,67 +196,6 @@ void add_validate(CLI::App& app, ValidateArgs& args) {
   verb->footer(kValidateFooter);
 }
 
-void add_load_request_options(CLI::App& verb, LoadArgs& args) {
-  verb.add_option("--endpoint", args.endpoint, "completions (default) or chat")
-      ->check(CLI::IsMember({"completions", "chat"}).description(""))
-      ->type_name("E");
-  verb.add_option("--prompts", args.prompts, "ids (random token ids) or words (chat: words)")
-      ->check(CLI::IsMember({"ids", "words"}).description(""))
-      ->type_name("P");
-  verb.add_option("--token-ids", args.token_ids, "Range of random token ids (default: 100,500)")
-      ->delimiter(',')
-      ->expected(2)
-      ->type_name("A,B");
-  verb.add_flag("--stop-early", args.stop_early, "Answers may end before the length asked for");
-  verb.add_option("--lengths", args.lengths, "Factor on prompt and answer lengths")
-      ->check(CLI::Range(1e-3, 1e3).description(""))
-      ->type_name("F");
-  verb.add_option("--context", args.context,
-                  "Shorten requests to fit (default: what the server says)")
-      ->type_name("N");
-  verb.add_option("--api-key-file", args.api_key_file, "Sent as bearer token, never printed")
-      ->type_name("FILE");
-  verb.add_option("--api-key-env", args.api_key_env, "The same from an environment variable")
-      ->type_name("NAME");
-}
-
-void add_load_schedule_options(CLI::App& verb, LoadArgs& args) {
-  const auto seconds = [&](const char* name, double& value, const char* text) {
-    verb.add_option(name, value, text)
-        ->check(CLI::Range(0.0, 86400.0).description(""))
-        ->type_name("S");
-  };
-  verb.add_option("--rate", args.rate, "Factor on the scenario's rate of requests")
-      ->check(CLI::Range(1e-6, 1e6).description(""))
-      ->type_name("F");
-  seconds("--seconds", args.seconds, "How long to send (default: the scenario's duration)");
-  seconds("--warmup", args.warmup, "Send so long before it counts");
-  seconds("--drain", args.drain, "Wait at most so long for the last answers (default: 600)");
-  seconds("--request-timeout", args.request_timeout, "... for one answer (default: 600)");
-  verb.add_option("--streams", args.streams, "At most so many at once (default: 2048)")
-      ->check(CLI::Range(1, 100000).description(""))
-      ->type_name("N");
-  verb.add_option("--seed", args.seed, "Seed of the traffic (default: the scenario's)")
-      ->type_name("N");
-}
-
-void add_load(CLI::App& app, LoadArgs& args) {
-  CLI::App* verb = app.add_subcommand("load", "Send a scenario's traffic to a real endpoint");
-  verb->add_option("SCENARIO", args.scenario, "A file or a shipped name")->type_name("");
-  verb->add_option("--url", args.url, "OpenAI-compatible server, e.g. http://127.0.0.1:8000")
-      ->type_name("URL");
-  verb->add_option("--model", args.model, "Model name (default: the first the server names)")
-      ->type_name("M");
-  add_load_schedule_options(*verb, args);
-  add_load_request_options(*verb, args);
-  verb->add_option("--requests", args.requests, "Write one CSV row a request")->type_name("FILE");
-  verb->add_option("--out", args.out, "Write result.json and requests.csv there")
-      ->type_name("DIR");
-  verb->add_flag("--json", args.json, "The result as JSON on stdout");
-  verb->add_flag("-q,--quiet", args.quiet, "No progress");
-  verb->footer(kLoadFooter);
-}
-
 void add_person(CLI::App& app, PersonArgs& args) {
   for (const PersonVerb& row : kPersonVerbs) {
     CLI::App* verb = app.add_subcommand(row.name, row.about);
@@ -261,6 +208,17 @@ void add_person(CLI::App& app, PersonArgs& args) {
     verb->footer(row.footer);
     verb->callback([&args, &row] { args.verb = row.name; });
   }
+}
+
+void add_agent(CLI::App& app, AgentArgs& args) {
+  CLI::App* verb = app.add_subcommand("agent", "Keep the way back beside a live engine");
+  verb->add_option("SCENARIO", args.scenario, "The scenario that tune is given")
+      ->required()
+      ->type_name("");
+  verb->add_option("--state", args.state, "Folder of the state (default: .arqonhpo/NAME)")
+      ->type_name("DIR");
+  verb->add_flag("--spawned", args.spawned, "End when the tuner that started it is done");
+  verb->footer(kAgentFooter);
 }
 
 // The verb the user was in, for its options.
@@ -306,7 +264,9 @@ Command chosen(const CLI::App& app, const Parsed& parsed) {
   if (app.got_subcommand("tune")) return parsed.tune;
   if (app.got_subcommand("simulate")) return parsed.simulate;
   if (app.got_subcommand("validate")) return parsed.validate;
+  if (app.got_subcommand("agent")) return parsed.agent;
   if (app.got_subcommand("load")) return parsed.load;
+  if (app.got_subcommand("doctor")) return parsed.doctor;
   if (!parsed.person.verb.empty()) return parsed.person;
   return Message{app.help(), 0};
 }
@@ -324,7 +284,9 @@ Command parse_command_line(int argc, const char* const* argv) {
   add_simulate(app, parsed.simulate);
   add_validate(app, parsed.validate);
   add_load(app, parsed.load);
+  add_doctor(app, parsed.doctor);
   add_person(app, parsed.person);
+  add_agent(app, parsed.agent);
   const std::vector<std::string> typed(argv + std::min(argc, 1), argv + argc);
   try {
     app.parse(argc, argv);

@@ -26,6 +26,8 @@ struct TuneArgs {
   // Live engines only.
   std::optional<double> seconds;  // absent = the scenario's duration_s
   std::string mode;               // observe | recommend | approve | auto; empty = the scenario's
+  std::uint64_t repeats = 3;      // of --compare
+  std::string load_url;           // where --compare sends its traffic; empty = target.url
 };
 
 struct SimulateArgs {
@@ -70,6 +72,11 @@ struct LoadArgs {
   bool quiet = false;
 };
 
+struct DoctorArgs {
+  std::vector<std::string> words;  // ENGINE URL, either of them, or none
+  bool json = false;
+};
+
 // status, approve, reject, pause, resume, freeze, rollback, explain.
 struct PersonArgs {
   std::string verb;
@@ -78,14 +85,20 @@ struct PersonArgs {
   bool json = false;
 };
 
+struct AgentArgs {
+  std::string scenario;
+  std::filesystem::path state;  // empty = .arqonhpo/NAME
+  bool spawned = false;         // by a tuner: ends when that is done
+};
+
 // Nothing to run: help, the version, or a mistake in the command line.
 struct Message {
   std::string text;
   int exit_code = 0;  // 0: text goes to stdout, else to stderr
 };
 
-using Command =
-    std::variant<TuneArgs, SimulateArgs, ValidateArgs, LoadArgs, PersonArgs, Message>;
+using Command = std::variant<TuneArgs, SimulateArgs, ValidateArgs, LoadArgs, DoctorArgs, PersonArgs,
+                             AgentArgs, Message>;
 
 // Never throws; a mistake comes back as a Message with exit code 2 and a hint.
 Command parse_command_line(int argc, const char* const* argv);

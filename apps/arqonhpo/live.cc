@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "apps/arqonhpo/agent_process.h"
 #include "apps/arqonhpo/desk.h"
 #include "apps/arqonhpo/scenario_file.h"
 #include "apps/arqonhpo/state_folder.h"
@@ -35,10 +36,10 @@ std::vector<std::string> engine_names() {
 
 // Options that only a comparison has a use for.
 Status check_args(const TuneArgs& args) {
-  if (args.compare || !args.strategies.empty() || !args.seeds.empty() || args.recompute_baselines) {
+  if (!args.strategies.empty() || !args.seeds.empty() || args.recompute_baselines) {
     return fail(ErrorCode::kUsage,
-                "--compare, --strategies, --seeds and --recompute-baselines are for the simulated "
-                "engine: a live one serves its traffic once");
+                "--strategies goes with --compare, --seeds and --recompute-baselines with the "
+                "simulated engine: a live one serves its traffic once");
   }
   return {};
 }
@@ -97,7 +98,10 @@ class LiveRun {
     if (!attached) return tl::unexpected(attached.error());
     scenario_ = std::move(attached->scenario);
     engine_ = std::move(attached->engine);
-    tally_.emplace(*engine_);
+    auto agent = agent_for(scenario_, places_.state, *engine_, clock_);
+    if (!agent) return tl::unexpected(agent.error());
+    agent_ = std::move(*agent);
+    tally_.emplace(agent_ != nullptr ? static_cast<serving::Engine&>(*agent_) : *engine_);
     if (Status ready = open_desk(); !ready) return tl::unexpected(ready.error());
     if (desk_->frozen()) {
       console_.talk(
@@ -159,7 +163,8 @@ class LiveRun {
     const control::RunRecord& record = loop_->record();
     return save_learned(places_.state, scenario_,
                         {loop_->confirmed(), engine_->capabilities().identity,
-                         record.windows.size(), record.decisions.size(), to_seconds(clock_.now())});
+                         record.windows.size(), record.decisions.size(),
+                         to_seconds(clock_.now() - loop_->begun())});
   }
 
   control::LoopOptions loop_options() {
@@ -183,7 +188,8 @@ class LiveRun {
     if (!args_.quiet) console_.talk(greeting(seconds));
     const Status ran = loop->run_until(clock_.now() + from_seconds(seconds));
     keep_record();
-    scenario_.duration_s = std::max(1.0, to_seconds(clock_.now()));
+    scenario_.duration_s = std::max(1.0, to_seconds(clock_.now() - loop->begun()));
+    if (agent_ != nullptr) (void)agent_->release();
     const Result<int> written = write(*loop);
     loop_ = nullptr;
     if (!ran) return tl::unexpected(ran.error());
@@ -233,9 +239,10 @@ class LiveRun {
   const Places& places_;
   const std::atomic<bool>& stop_;
   Console& console_;
-  RunClock clock_;
+  os::SystemClock clock_;
   Scenario scenario_;
   std::unique_ptr<serving::Engine> engine_;
+  std::unique_ptr<agent::Client> agent_;  // null where the engine keeps the way back itself
   std::optional<Tally> tally_;
   std::optional<DecisionLog> log_;
   std::optional<Watching> supervisor_;
@@ -258,13 +265,14 @@ Status check_engine(const Scenario& scenario) {
                           fmt::join(known, ", ")));
 }
 
-Result<Attached> attach(const Scenario& scenario, Clock& clock, const Console& console) {
+Result<Attached> attach(const Scenario& scenario, Clock& clock, const Console& console,
+                        bool actuator_only) {
   if (Status known = check_engine(scenario); !known) {
     return tl::unexpected(known.error().with_context("target.engine"));
   }
   const adapters::Adapter& adapter = *adapters::find(scenario.target_engine);
   const auto attach_with = [&](const std::vector<Parameter>& knobs) {
-    return adapter.attach({scenario.target, knobs, scenario.classes, clock});
+    return adapter.attach({scenario.target, knobs, scenario.classes, clock, actuator_only});
   };
   auto engine = attach_with(scenario.knobs.parameters());
   if (!engine) return tl::unexpected(engine.error().with_context(scenario.target_engine));

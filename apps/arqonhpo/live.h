@@ -14,18 +14,6 @@
 
 namespace arqon::app {
 
-// Time of a run: the system's clock, from 0 where the run began.
-class RunClock final : public Clock {
- public:
-  RunClock() : begin_(system_.now()) {}
-  TimePoint now() const override { return TimePoint(system_.now() - begin_); }
-  void wait_until(TimePoint t) override { system_.wait_until(begin_ + t.time_since_epoch()); }
-
- private:
-  os::SystemClock system_;
-  TimePoint begin_;
-};
-
 // Unknown engine names are kInvalidConfig with the nearest known one. Nothing is attached to.
 Status check_engine(const documents::Scenario& scenario);
 
@@ -35,10 +23,17 @@ struct Attached {
   documents::Scenario scenario;
 };
 // Attaches as the document asks; every problem with it goes to stderr. `clock` outlives the engine.
-Result<Attached> attach(const documents::Scenario& scenario, Clock& clock, const Console& console);
+// `actuator_only`: for an agent; see adapters::AttachRequest.
+Result<Attached> attach(const documents::Scenario& scenario, Clock& clock, const Console& console,
+                        bool actuator_only = false);
 
 // Exit code, or why nothing was done.
 Result<int> tune_live(const TuneArgs& args, const documents::Scenario& scenario,
                       const Places& places, const std::atomic<bool>& stop, Console& console);
+
+// The same with --compare: this program sends the scenario's traffic itself, and every strategy
+// gets it in turn, repeat by repeat.
+Result<int> compare_on_live(const TuneArgs& args, const documents::Scenario& scenario,
+                            const Places& places, const std::atomic<bool>& stop, Console& console);
 
 }  // namespace arqon::app

@@ -8,13 +8,14 @@
 #include <memory>
 #include <stop_token>
 
+#include "apps/arqonhpo/endpoint.h"
 #include "apps/arqonhpo/interrupt.h"
 #include "apps/arqonhpo/load_report.h"
 #include "apps/arqonhpo/progress.h"
 #include "apps/arqonhpo/scenario_file.h"
 #include "apps/arqonhpo/totals_text.h"
+#include "apps/arqonhpo/url_text.h"
 #include "apps/arqonhpo/verbs.h"
-#include "arqon/net/http.h"
 #include "arqon/os/file.h"
 #include "arqon/os/process.h"
 #include "arqon/report/words.h"
@@ -50,67 +51,6 @@ Result<std::string> api_key(const LoadArgs& args) {
       std::all_of(key.begin(), key.end(), [](unsigned char c) { return c > 0x20 && c < 0x7f; });
   if (!printable) return fail(ErrorCode::kInvalidConfig, "the API key is not one printable word");
   return key;
-}
-
-// http://user:password@host -> http://host
-std::string without_credentials(const std::string& url) {
-  const std::size_t scheme = url.find("://");
-  const std::size_t path = url.find('/', scheme == std::string::npos ? 0 : scheme + 3);
-  const std::size_t at = url.rfind('@', path);
-  if (scheme == std::string::npos || at == std::string::npos || at < scheme) return url;
-  return url.substr(0, scheme + 3) + url.substr(at + 1);
-}
-
-struct Served {
-  std::string model;
-  std::uint32_t context_max = 0;  // 0: the server does not say
-  std::uint32_t vocabulary = 0;   // likewise
-};
-
-std::uint32_t count_of(const wire::Value* value) {
-  return value != nullptr && value->number() >= 2 && value->number() < 1e9
-             ? static_cast<std::uint32_t>(value->number())
-             : 0;
-}
-
-// What /v1/models says. A server without that page is as good as its user's --model.
-Result<Served> look(const LoadArgs& args, const std::string& key) {
-  std::string base = args.url;
-  while (base.ends_with('/')) base.pop_back();
-  if (!base.ends_with("/v1")) base += "/v1";
-  net::Client client;
-  net::Request request;
-  request.url = base + "/models";
-  request.timeout = std::chrono::seconds(5);
-  if (!key.empty()) request.headers.emplace_back("Authorization", "Bearer " + key);
-  const auto answer = client.send(request);
-  if (!answer) {
-    return fail(ErrorCode::kUnavailable,
-                fmt::format("nobody serves {}: {}. Is the server up? `arqonhpo doctor ENGINE URL` "
-                            "looks closer.",
-                            without_credentials(args.url), answer.error().message));
-  }
-  Served served{args.model, 0, 0};
-  const auto page = wire::parse_json(answer->body);
-  const wire::Value* list = page ? page->find("data") : nullptr;
-  const wire::Array* models = list != nullptr ? list->as_array() : nullptr;
-  for (const wire::Value& model : models != nullptr ? *models : wire::Array{}) {
-    const wire::Value* id = model.find("id");
-    if (id == nullptr || id->as_string() == nullptr) continue;
-    if (served.model.empty()) served.model = *id->as_string();
-    if (served.model != *id->as_string()) continue;
-    served.context_max = count_of(model.find("max_model_len"));  // vLLM, SGLang
-    const wire::Value* meta = model.find("meta");                // llama.cpp
-    if (meta == nullptr || meta->as_object() == nullptr) continue;
-    served.context_max = count_of(meta->find("n_ctx"));
-    served.vocabulary = count_of(meta->find("n_vocab"));
-  }
-  if (served.model.empty()) {
-    return fail(ErrorCode::kUsage,
-                fmt::format("{}/models does not name a model (status {}); say --model NAME",
-                            without_credentials(base), answer->status));
-  }
-  return served;
 }
 
 Status change_rate(std::vector<workload::Spec>& workloads, double factor) {
@@ -264,12 +204,15 @@ Status verdict(const load::Outcome& outcome) {
 Status load_scenario_on_url(const LoadArgs& args, Console& console) {
   auto scenario = load_scenario(args.scenario, console);
   if (!scenario) return tl::unexpected(scenario.error());
+  if (!args.token_ids.empty() && args.token_ids.size() != 2) {
+    return fail(ErrorCode::kUsage, "--token-ids takes the first and the last, e.g. 100,500");
+  }
   if (args.seed) scenario->seed = *args.seed;
   if (args.seconds > 0) scenario->duration_s = args.seconds;
   if (Status changed = change_rate(scenario->workloads, args.rate); !changed) return changed;
   const auto key = api_key(args);
   if (!key) return tl::unexpected(key.error());
-  const auto served = look(args, *key);
+  const auto served = look_at(args.url, args.model, *key);
   if (!served) return tl::unexpected(served.error());
   auto trace = traffic(*scenario);
   if (!trace) return tl::unexpected(trace.error());
@@ -299,7 +242,71 @@ Status load_scenario_on_url(const LoadArgs& args, Console& console) {
   return told ? verdict(*outcome) : told;
 }
 
+// --- --read -------------------------------------------------------------------------------------
+
+// Whose limits judge the requests of a file: the scenario's class, or nobody's.
+Result<serving::Slo> limits_of_file(const LoadArgs& args, documents::Scenario& scenario,
+                                    const Console& console) {
+  if (args.scenario.empty()) {
+    if (!args.request_class.empty()) {
+      return fail(ErrorCode::kUsage, "--class needs the SCENARIO that has the class");
+    }
+    scenario.name = args.read.filename().string();
+    return serving::Slo{.name = "all", .attainment = 1};
+  }
+  auto loaded = load_scenario(args.scenario, console);
+  if (!loaded) return tl::unexpected(loaded.error());
+  scenario = std::move(*loaded);
+  std::string names;
+  for (const serving::Slo& slo : scenario.classes) {
+    if (slo.name == args.request_class) return slo;
+    names += (names.empty() ? "" : ", ") + slo.name;
+  }
+  if (args.request_class.empty() && scenario.classes.size() == 1) return scenario.classes.front();
+  return fail(ErrorCode::kUsage,
+              fmt::format("--class says whose limits judge the file's requests: {}", names));
+}
+
+Status write_file_rows(const LoadArgs& args, const load::ForeignRun& run,
+                       const serving::Slo& slo) {
+  if (args.requests.empty()) return {};
+  load::Outcome rows;
+  rows.rows = run.rows;
+  return os::write_file(args.requests, load_requests_csv(rows, {slo}));
+}
+
+Status read_other_client(const LoadArgs& args, Console& console) {
+  if (!args.url.empty()) return fail(ErrorCode::kUsage, "--read and --url exclude each other");
+  documents::Scenario scenario;
+  const auto slo = limits_of_file(args, scenario, console);
+  if (!slo) return tl::unexpected(slo.error());
+  scenario.classes = {*slo};
+  const auto text = os::read_file(args.read, load::kResultBytesMax);
+  if (!text) return tl::unexpected(text.error());
+  const auto runs = load::read_results(*text, args.read.string(), *slo);
+  if (!runs) return tl::unexpected(runs.error());
+  if (!args.requests.empty() && runs->size() > 1) {
+    return fail(ErrorCode::kUsage,
+                fmt::format("--requests writes the rows of one run; this file has {}",
+                            runs->size()));
+  }
+  std::string out;
+  wire::Array list;
+  for (const load::ForeignRun& run : *runs) {
+    if (Status written = write_file_rows(args, run, *slo); !written) return written;
+    list.emplace_back(foreign_object(run, scenario));
+    out += (out.empty() ? "" : "\n") + foreign_text(run, scenario, console);
+  }
+  if (!args.json) return console.data(out);
+  return console.data(wire::write_json(wire::Object{{"schema", 1},
+                                                    {"file", args.read.string()},
+                                                    {"runs", std::move(list)}},
+                                       2) +
+                      "\n");
+}
+
 Status load(const LoadArgs& args, Console& console) {
+  if (!args.read.empty()) return read_other_client(args, console);
   if (args.scenario.empty()) return fail(ErrorCode::kUsage, "a SCENARIO is needed");
   if (args.url.empty()) {
     return fail(ErrorCode::kUsage, "--url is needed, e.g. --url http://127.0.0.1:8000");

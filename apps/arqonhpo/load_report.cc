@@ -6,6 +6,7 @@
 #include <array>
 #include <string_view>
 
+#include "apps/arqonhpo/totals_text.h"
 #include "apps/arqonhpo/verbs.h"
 #include "arqon/documents/results.h"
 #include "arqon/report/words.h"
@@ -66,6 +67,7 @@ Object load_object(const load::Outcome& o, const LoadContext& context) {
       {"context_max",
        context.context_max == 0 ? Value() : Value(std::uint64_t{context.context_max})},
       {"shortened", context.shortened},
+      {"resent", o.resent},
       {"failures", failures_object(o)},
       {"failure_examples", std::move(examples)},
       {"saturation", Object{{"client_from_s", seconds_or_null(s.client_from_s)},
@@ -166,6 +168,32 @@ std::string load_requests_csv(const load::Outcome& outcome,
   return csv.take();
 }
 
+wire::Object foreign_object(const load::ForeignRun& run, const documents::Scenario& scenario) {
+  Object out = measured_totals(run.totals, scenario, run.seconds);
+  // Traffic and seed are the other client's.
+  std::erase_if(out, [](const wire::Member& member) {
+    return member.first == "scenario_hash" || member.first == "seed";
+  });
+  out.emplace_back("tool", run.tool);
+  out.emplace_back("label", run.label);
+  out.emplace_back("model", run.model);
+  out.emplace_back("remarks", wire::Array(run.remarks.begin(), run.remarks.end()));
+  return out;
+}
+
+std::string foreign_text(const load::ForeignRun& run, const documents::Scenario& scenario,
+                         const Console& console) {
+  const serving::Totals& t = run.totals;
+  std::string remarks;
+  for (const std::string& remark : run.remarks) remarks += remark + "\n";
+  return fmt::format(
+      "{}{}{}: {}\n\n{}\n{}\n"
+      "throughput          {} output and {} input tokens per second\n\n{}",
+      console.bold(run.tool), run.label.empty() ? "" : ", ", run.label,
+      report::duration_text(run.seconds), ledger_table(scenario.classes, t), latency_table(t),
+      report::count(t.output_tokens_per_s), report::count(t.input_tokens_per_s), remarks);
+}
+
 std::string load_remarks(const load::Outcome& o, const LoadContext& context) {
   std::string out = failure_lines(o);
   const load::Saturation& s = o.saturation;
@@ -182,6 +210,11 @@ std::string load_remarks(const load::Outcome& o, const LoadContext& context) {
         s.client_from_s,
         s.streams_full ? "every stream was in use; --streams N for more"
                        : "this machine is busy; run it elsewhere or lower --rate");
+  }
+  if (o.resent > 0) {
+    out += fmt::format(
+        "sent again          {} requests: the server closed a kept connection under them\n",
+        report::count(static_cast<double>(o.resent)));
   }
   if (context.shortened > 0) {
     out += fmt::format("shortened           {} requests to fit the model's {} tokens\n",

@@ -4,8 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "apps/arqonhpo/console.h"
 #include "arqon/documents/scenario.h"
 #include "arqon/load/load.h"
+#include "arqon/load/read_results.h"
 #include "arqon/wire/json.h"
 
 namespace arqon::app {
@@ -30,6 +32,10 @@ wire::Object measured_totals(const serving::Totals& totals, const documents::Sce
                              double wall_s);
 std::string load_requests_csv(const load::Outcome& outcome,
                               const std::vector<serving::Slo>& classes);
+// A run of another client: the same members, then "tool", "label", "model" and "remarks".
+wire::Object foreign_object(const load::ForeignRun& run, const documents::Scenario& scenario);
+std::string foreign_text(const load::ForeignRun& run, const documents::Scenario& scenario,
+                         const Console& console);
 // Failures, saturation, lateness and price of the client, one sentence a line.
 std::string load_remarks(const load::Outcome& outcome, const LoadContext& context);
 

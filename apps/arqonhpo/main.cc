@@ -20,7 +20,9 @@ namespace {
 int run(const TuneArgs& args, Console& console) { return run_tune(args, console); }
 int run(const SimulateArgs& args, Console& console) { return run_simulate(args, console); }
 int run(const ValidateArgs& args, Console& console) { return run_validate(args, console); }
+int run(const AgentArgs& args, Console& console) { return run_agent(args, console); }
 int run(const LoadArgs& args, Console& console) { return run_load(args, console); }
+int run(const DoctorArgs& args, Console& console) { return run_doctor(args, console); }
 int run(const PersonArgs& args, Console& console) { return run_person(args, console); }
 
 int run(const Message& message, Console& console) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/arqonhpo/agent_process.h"
 #include "apps/arqonhpo/verbs.h"
 #include "arqon/os/file.h"
 #include "arqon/os/socket.h"
@@ -205,6 +206,11 @@ Result<int> without_tuner(const fs::path& folder, const PersonArgs& args, Consol
     return say(fmt::format("{}: no tuner runs here, and none has left a status{}", folder.string(),
                            fs::exists(folder / "freeze", error) ? "; frozen" : ""),
                args, console);
+  }
+  if (args.verb == "rollback" && fs::exists(agent_socket(folder), error)) {
+    const auto answer = agent::ask(agent_socket(folder), {{"do", "restore"}}, kPatience);
+    if (!answer) return tl::unexpected(answer.error());
+    return say("no tuner runs here; the agent has put the confirmed set back", args, console);
   }
   return fail(
       ErrorCode::kUnavailable,

@@ -37,7 +37,7 @@ std::string latency_table(const serving::Totals& totals) {
   const auto add = [&](const std::string& name, const serving::Quantiles& q) {
     std::vector<std::string> row{name};
     for (const double v : {q.mean, q.p50, q.p90, q.p95, q.p99}) {
-      row.push_back(report::milliseconds(v));
+      row.push_back(q.n == 0 ? "-" : report::milliseconds(v));
     }
     rows.push_back(std::move(row));
   };

@@ -87,7 +87,10 @@ Result<int> tune(const TuneArgs& args, Console& console) {
   const auto scenario = load_scenario(args.scenario, console);
   if (!scenario) return tl::unexpected(scenario.error());
   const Places places = places_of(args, *scenario);
-  if (scenario->live()) return tune_live(args, *scenario, places, stop, console);
+  if (scenario->live()) {
+    const auto live = args.compare ? compare_on_live : tune_live;
+    return live(args, *scenario, places, stop, console);
+  }
   if (args.seconds || !args.mode.empty()) {
     return fail(ErrorCode::kUsage,
                 "--seconds and --mode are for live engines; the simulated one "

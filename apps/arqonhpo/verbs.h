@@ -9,7 +9,9 @@ namespace arqon::app {
 int run_tune(const TuneArgs& args, Console& console);
 int run_simulate(const SimulateArgs& args, Console& console);
 int run_validate(const ValidateArgs& args, Console& console);
+int run_agent(const AgentArgs& args, Console& console);
 int run_load(const LoadArgs& args, Console& console);
+int run_doctor(const DoctorArgs& args, Console& console);
 int run_person(const PersonArgs& args, Console& console);
 
 // Version, compiler and build type; goes into results, never into decisions.

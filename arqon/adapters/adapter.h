@@ -26,7 +26,13 @@ struct AttachRequest {
   // that names the alternatives or the capacity.
   std::vector<Parameter> knobs;
   std::vector<serving::Slo> classes;  // never empty
-  Clock& clock;                       // its axis is that of every Observation; outlives the engine
+  // Its axis is that of every Observation and, where an engine shares a page with us, of the page's
+  // times: the system's (os::SystemClock) for a real engine. Outlives the engine.
+  Clock& clock;
+  // For an agent beside the tuner: only writes, and reads what is in force and who serves. What one
+  // process alone can have (a socket that receives a log, a ring of samples) is left alone;
+  // counters stay 0.
+  bool actuator_only = false;
 };
 
 // One knob as doctor shows it.

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "arqon/adapters/adapter.h"
+#include "arqon/adapters/generic/generic.h"
 #include "arqon/adapters/haproxy/engine.h"
 #include "arqon/adapters/llamacpp/engine.h"
 #include "arqon/adapters/sglang/sglang.h"
@@ -12,8 +13,10 @@ namespace arqon::adapters {
 
 const std::vector<Adapter>& registry() {
   static const std::vector<Adapter> adapters{
-      {"vllm", "vLLM 0.32, live through the plugin arqonhpo-vllm: batch, token budget, speculation",
+      {"vllm", "vLLM 0.31 to 0.33, live by its plugin: batch, token budget, speculation",
        vllm::attach, vllm::probe},
+      {"triton", "Triton 2.51: batching by reloads that lose no request, instances in place",
+       triton::attach, triton::probe},
       {"haproxy", "HAProxy 2.4 to 3.x: shares of servers and a cap in front of one, both live",
        haproxy::attach, haproxy::probe},
       {"llamacpp", "llama.cpp behind HAProxy: a live cap; slots, context, draft length by restart",
@@ -22,10 +25,8 @@ const std::vector<Adapter>& registry() {
        sglang::attach, sglang::probe},
       {"tensorrt_llm", "trtllm-serve 1.x: knobs by your restart command (not run, only replayed)",
        tensorrt_llm::attach, tensorrt_llm::probe},
-      {.name = "triton",
-       .about = "Triton 2.51 and alike: batching by reloads under load, instances in place",
-       .attach = triton::attach,
-       .probe = triton::probe},
+      {"generic", "anything with metrics: knobs are commands or HTTP calls that you name",
+       generic::attach, generic::probe},
   };
   return adapters;
 }

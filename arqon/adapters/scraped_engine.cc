@@ -92,12 +92,12 @@ Result<Config> ScrapedEngine::apply(const Config& setting, serving::Scope scope)
   }
   last_.effective = before->values;
   if (same(before->values, setting)) return before->values;
-  if (restarts(before->values, setting)) outcomes_.expect_restart();
-  if (const Status written = surface_->write(before->values, setting); !written) {
-    if (written.error().code == ErrorCode::kUnavailable) {
-      return context(written.error(), "what is in force is unknown until it is observed");
-    }
-    return after_refusal(before->values, setting, written.error());
+  const Status written = surface_->write(before->values, setting);
+  const bool refused = !written && written.error().code != ErrorCode::kUnavailable;
+  if (!refused && restarts(before->values, setting)) outcomes_.expect_restart();
+  if (!written) {
+    if (refused) return after_refusal(before->values, setting, written.error());
+    return context(written.error(), "what is in force is unknown until it is observed");
   }
   const auto after = surface_->read();
   if (!after) return context(after.error(), "written, but what is in force cannot be read");

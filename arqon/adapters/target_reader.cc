@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <utility>
 
 #include "arqon/wire/diagnostic.h"
 
@@ -23,14 +23,17 @@ bool is_web_url(std::string_view text) {
 
 }  // namespace
 
-TargetReader::TargetReader(const wire::Value& target, std::vector<std::string> keys)
-    : target_(target) {
+TargetReader::TargetReader(const wire::Value& target, std::vector<std::string> keys,
+                           std::string path)
+    : target_(target), path_(std::move(path)) {
   const wire::Object* object = target.as_object();
   if (object == nullptr) {
-    complain(target, "", "must be an object, e.g. {\"engine\": \"vllm\"}");
+    complain(target, "",
+             path_ == "target" ? "must be an object, e.g. {\"engine\": \"vllm\"}"
+                               : fmt::format("must be an object with {}", fmt::join(keys, ", ")));
     return;
   }
-  keys.emplace_back("engine");
+  if (path_ == "target") keys.emplace_back("engine");
   for (const auto& [key, value] : *object) {
     if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
     const std::string nearest = wire::nearest_name(key, keys);
@@ -46,7 +49,7 @@ void TargetReader::complain(const wire::Value& at, std::string_view path, std::s
   // A member's key is what a reader looks for; an element of a list has none.
   const int line = at.key_line > 0 ? at.key_line : at.line;
   const int column = at.key_line > 0 ? at.key_column : at.column;
-  std::string text = path.empty() ? "target" : fmt::format("target.{}", path);
+  std::string text = path.empty() ? path_ : fmt::format("{}.{}", path_, path);
   if (line > 0) text += fmt::format(" (line {}, column {})", line, column);
   errors_.push_back(fmt::format("{}: {}", text, message));
 }

@@ -14,10 +14,12 @@
 namespace arqon::adapters {
 
 // Getters remember the first errors; status() tells them all at once. One thread; `target` must
-// outlive the reader. `keys`: every key this adapter knows beside "engine".
+// outlive the reader. `keys`: every key this adapter knows beside "engine". For an object further
+// in, `path` says where it stands ("target.knobs.batch_size"); it has no "engine".
 class TargetReader {
  public:
-  TargetReader(const wire::Value& target, std::vector<std::string> keys);
+  TargetReader(const wire::Value& target, std::vector<std::string> keys,
+               std::string path = "target");
 
   std::string text(std::string_view key);  // required
   std::string text(std::string_view key, std::string_view fallback);
@@ -41,6 +43,7 @@ class TargetReader {
 
  private:
   const wire::Value& target_;
+  std::string path_;
   std::vector<std::string> errors_;
 };
 

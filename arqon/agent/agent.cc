@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "arqon/agent/near.h"
 #include "arqon/guard/violation_text.h"
 
 namespace arqon::agent {
@@ -94,8 +95,8 @@ Agent::Agent(serving::Engine& engine, Clock& clock, AgentOptions options, Space 
       look_at_(clock.now()),
       restore_at_(clock.now()) {
   journal_.at_step = options_.at_step;
-  // Compared with the engine as it is at the first look.
-  if (confirmed_) epoch_ = confirmed_->epoch;
+  // Whoever released it has handed the engine back: what stood then is history.
+  if (journal_.found().released) confirmed_.reset();
 }
 
 bool Agent::frozen() const {
@@ -193,7 +194,7 @@ Result<wire::Object> Agent::apply(const wire::Value& request) {
   const auto effective = write(*generation, *setting, *scope, back ? "revert" : "apply");
   lease_until_ = clock_.now() + *lease;  // a slow engine must not use up the lease
   if (!effective) return tl::unexpected(effective.error());
-  if (back && *effective == *setting) {
+  if (back && near(space_, *effective, *setting)) {
     if (Status done = journal_.restored(generation_); !done) return tl::unexpected(done.error());
     open_ = false;
   }
@@ -279,6 +280,11 @@ Result<wire::Object> Agent::restore_now() {
 Result<wire::Object> Agent::release() {
   lease_until_ = clock_.now();
   releasing_ = true;  // what is unproven goes back first
+  if (!open_) {
+    if (Status done = journal_.note("released", "the tuner is done"); !done) {
+      return tl::unexpected(done.error());
+    }
+  }
   return status();
 }
 
@@ -287,6 +293,7 @@ wire::Object Agent::status() const {
   for (const Parameter& p : space_.parameters()) knobs.emplace_back(p.name);
   const double left = to_seconds(lease_until_ - clock_.now());
   return {{"engine", engine_.capabilities().identity.engine},
+          {"pid", options_.pid},
           {"knobs", std::move(knobs)},
           {"generation", generation_},
           {"open", open_},
@@ -320,10 +327,11 @@ void Agent::look() {
     return;
   }
   if (health == serving::Health::kUnqualified && !engine_.requalify()) return;
-  const bool restarted = lost_ || now.epoch != epoch_;
+  // Nobody knows what happened before the first look: there the confirmed set counts.
+  const bool restarted = lost_ || !epoch_ || now.epoch != *epoch_;
   lost_ = false;
   epoch_ = now.epoch;
-  if (!confirmed_ || now.effective == confirmed_->values) {
+  if (!confirmed_ || near(space_, now.effective, confirmed_->values)) {
     drifted_ = false;
     return;
   }
@@ -345,8 +353,9 @@ void Agent::restore() {
     return;
   }
   const auto effective = write(generation_, confirmed_->values, serving::Scope{}, "restore");
-  if (effective && *effective == confirmed_->values) {
+  if (effective && near(space_, *effective, confirmed_->values)) {
     (void)journal_.restored(generation_);
+    if (releasing_) (void)journal_.note("released", "the tuner is done");
     open_ = false;
     drifted_ = false;
     ++restores_;

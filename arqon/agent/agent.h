@@ -24,6 +24,7 @@ namespace arqon::agent {
 struct AgentOptions {
   std::filesystem::path folder;       // of journal, confirmed set and the file `freeze`
   guard::Guardrails guardrails;       // one entry per knob of the engine; bounds alone count here
+  std::int64_t pid = 0;               // of this process, for the status
   std::function<std::string()> wall;  // time of day for the record; may be empty
   std::function<void(std::string_view step)> at_step;  // before each step of a change; for tests
 };
@@ -77,11 +78,11 @@ class Agent {
   guard::SafetyExecutor check_;  // for its rules; holds no state of ours
   Journal journal_;
   std::optional<Confirmed> confirmed_;
-  std::uint64_t generation_ = 0;  // greatest seen
-  std::uint64_t epoch_ = 0;       // of the engine when it was last looked at
-  bool open_ = false;             // something unproven is, or may be, in force
-  bool lost_ = false;             // the engine did not answer at the last look
-  bool drifted_ = false;          // a hand other than ours changed a value
+  std::uint64_t generation_ = 0;        // greatest seen
+  std::optional<std::uint64_t> epoch_;  // of the engine when it was last looked at
+  bool open_ = false;                   // something unproven is, or may be, in force
+  bool lost_ = false;                   // the engine did not answer at the last look
+  bool drifted_ = false;                // a hand other than ours changed a value
   bool releasing_ = false;
   std::string trouble_;  // why the confirmed set is not back yet
   TimePoint lease_until_{};

@@ -1,13 +1,15 @@
 #include "arqon/agent/agent.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <random>
 
 #include "arqon/agent/client.h"
+#include "arqon/base/rng.h"
 #include "arqon/testing/fake_engine.h"
 #include "arqon/wire/json.h"
 
@@ -188,6 +190,32 @@ TEST_F(AgentTest, an_engine_that_restarts_without_a_tuner_gets_the_confirmed_set
   EXPECT_EQ(in_force(), (Config{16, 2})) << "also when it restarted while no agent ran";
 }
 
+TEST_F(AgentTest, an_engine_that_was_handed_back_is_left_as_it_is) {
+  ask(kConfirm);
+  ask(apply(1, "[16, 2]"));
+  ask(R"({"do":"confirm","generation":1})");
+  ask(R"({"do":"release"})");
+  engine_.restart();
+  (void)engine_.apply({40, 2});
+  start();
+  pass(5);
+  EXPECT_EQ(in_force(), (Config{40, 2}));
+  EXPECT_EQ(code(apply(2, "[24, 2]")), "refused") << "confirm what is in force first";
+  EXPECT_EQ(code(R"({"do":"confirm","generation":1})"), "ok") << "numbers go on";
+  EXPECT_EQ(code(apply(2, "[24, 2]")), "ok");
+}
+
+TEST_F(AgentTest, an_engine_that_rounds_is_not_another_setting) {
+  engine_.clamp = [](Config& c) { c[1] = std::round(c[1] * 256) / 256; };
+  ask(kConfirm);
+  ask(apply(1, "[32, 1.501]"));
+  ask(R"({"do":"confirm","generation":1})");
+  ask(apply(2, "[16, 1.501]", 1));
+  pass(3);
+  EXPECT_EQ(in_force()[0], 32);
+  EXPECT_FALSE(*ask(R"({"do":"status"})").find("open")->as_bool());
+}
+
 TEST_F(AgentTest, what_a_hand_changes_on_a_running_engine_is_left_alone) {
   ask(kConfirm);
   pass(1);
@@ -226,9 +254,9 @@ TEST_F(AgentTest, a_confirmed_file_that_is_lost_or_broken_is_replaced_by_the_jou
 
 TEST_F(AgentTest, a_journal_of_nonsense_is_survived) {
   agent_.reset();
-  std::mt19937 bytes(1);  // tidy: allow random, a fixed garbage file
+  Rng bytes(1);
   std::ofstream out(folder_ / "agent.journal", std::ios::binary);
-  for (int i = 0; i < 20000; ++i) out.put(static_cast<char>(bytes()));
+  for (int i = 0; i < 20000; ++i) out.put(static_cast<char>(bytes.next_u64()));
   out.close();
   start();
   pass(3);

@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "arqon/agent/near.h"
 #include "arqon/os/socket.h"
 
 namespace arqon::agent {
@@ -124,7 +125,15 @@ Result<Config> Client::apply(const Config& setting, serving::Scope scope) {
     return tl::unexpected(answer.error());
   }
   ++generation_;
-  return values_of(*answer, "effective", setting.size());
+  auto effective = values_of(*answer, "effective", setting.size());
+  if (effective && scope.replica < 0) shown_ = *effective;
+  return effective;
+}
+
+serving::Observation Client::observe(serving::Scope scope) {
+  serving::Observation now = local_.observe(scope);
+  if (scope.replica < 0 && near(space_, now.effective, shown_)) now.effective = shown_;
+  return now;
 }
 
 Status Client::confirm() {

@@ -33,7 +33,7 @@ class Client final : public serving::Engine {
   using serving::Engine::observe;
   const serving::Capabilities& capabilities() const override { return local_.capabilities(); }
   Result<Config> apply(const Config& setting, serving::Scope scope) override;
-  serving::Observation observe(serving::Scope scope) override { return local_.observe(scope); }
+  serving::Observation observe(serving::Scope scope) override;
   serving::Health health() override;
   Status confirm() override;
   Status renew(Duration lease) override;
@@ -44,7 +44,7 @@ class Client final : public serving::Engine {
 
  private:
   Client(serving::Engine& local, ClientOptions options)
-      : local_(local), options_(std::move(options)) {}
+      : local_(local), options_(std::move(options)), space_(local.capabilities().knobs) {}
 
   Status greet();
   Result<wire::Value> ask(const wire::Object& request);
@@ -53,8 +53,11 @@ class Client final : public serving::Engine {
 
   serving::Engine& local_;
   ClientOptions options_;
+  Space space_;
   std::uint64_t generation_ = 0;
   bool reached_ = true;
+  // What the agent has read back last: a rounding engine shows something near it.
+  Config shown_;
 };
 
 // One question to the agent behind `socket`; its refusals come back as the errors they name.

@@ -42,6 +42,8 @@ void follow(const wire::Value& line, Found& found) {
   if (const auto generation = whole(line.find("generation"))) {
     found.generation = std::max(found.generation, *generation);
   }
+  if (event == "released") found.released = true;
+  if (event == "intent" || event == "confirmed") found.released = false;
   if (event == "intent") found.open = true;
   if (event == "restored") found.open = false;
   if (event == "confirmed") {

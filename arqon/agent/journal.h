@@ -26,12 +26,13 @@ struct Confirmed {
   std::string evidence;          // in words, from the tuner
   std::string at;                // wall time, ISO 8601
   std::uint64_t generation = 0;  // of the change that was confirmed
-  std::uint64_t epoch = 0;       // of the engine's run it was seen in
+  std::uint64_t epoch = 0;       // of the engine, as its adapter counts; for the record
 };
 
 // What a folder tells about the agent before.
 struct Found {
   std::uint64_t generation = 0;  // greatest seen
+  bool released = false;         // the last tuner was done and nothing is open since
   bool open = false;             // a write was begun and neither confirmed nor taken back
   std::uint64_t damaged = 0;     // lines that make no sense; they count as a write begun
   std::optional<Confirmed> confirmed;

@@ -30,12 +30,12 @@ Mark end_of(const control::RunRecord& record) {
   return {record.windows.size(), record.changes.size(), record.decisions.size()};
 }
 
-// What came after `mark`, its times counted from `begin`.
-control::RunRecord since(const control::RunRecord& all, const Mark& mark, TimePoint begin) {
+// What came after `mark`, its times counted from `begin_s` of the record's.
+control::RunRecord since(const control::RunRecord& all, const Mark& mark, double begin_s) {
   control::RunRecord part = all;
   const auto cut = [&](auto& rows, std::size_t n) {
     rows.erase(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(n));
-    for (auto& row : rows) row.t_s -= to_seconds(begin);
+    for (auto& row : rows) row.t_s -= begin_s;
   };
   cut(part.windows, mark.windows);
   cut(part.changes, mark.changes);
@@ -151,7 +151,7 @@ class LiveComparison {
     const Mark mark = end_of(loop_->record());
     if (Status ran = loop_->run_until(end); !ran) return ran;
     warm_ = true;
-    run.record = since(loop_->record(), mark, begin);
+    run.record = since(loop_->record(), mark, to_seconds(begin - loop_->begun()));
     run.note = "keeps what it confirmed from repeat to repeat";
     return {};
   }
@@ -163,7 +163,7 @@ class LiveComparison {
     if (strategy == "random") policy = random_targets(scenario_, options_.seed);
     auto record = walk(scenario_, engine_, clock_, end, policy, options_.stop);
     if (!record) return tl::unexpected(record.error());
-    run.record = since(*record, {}, begin);
+    run.record = since(*record, {}, to_seconds(begin));
     return {};
   }
 

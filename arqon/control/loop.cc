@@ -80,6 +80,7 @@ Config Loop::confirmed() const {
 }
 
 Status Loop::start() {
+  begun_ = clock_.now();
   last_ = engine_.observe();
   const guard::Violation violation = guard_.set_baseline(last_.effective, clock_.now());
   if (violation.kind != guard::ViolationKind::kNone) {
@@ -111,7 +112,7 @@ Status Loop::run_until(TimePoint end) {
     tick();
   }
   if (experiment_) revert("the run ends", Finding::kNothing);
-  if (auto window = meter_->finish(last_, state())) record_.windows.push_back(std::move(*window));
+  if (auto window = meter_->finish(last_, state())) record_window(std::move(*window));
   return {};
 }
 
@@ -123,8 +124,8 @@ void Loop::tick() {
     account(now);
     phase_tick(now);
     if (auto window = meter_->take(now, state())) {
-      if (options_.on_window) options_.on_window(*window);
-      record_.windows.push_back(std::move(*window));
+      record_window(std::move(*window));
+      if (options_.on_window) options_.on_window(record_.windows.back());
     }
     last_ = now;
   }
@@ -180,7 +181,7 @@ void Loop::supervise() {
 void Loop::report() const {
   if (options_.supervisor == nullptr) return;
   LoopStatus status;
-  status.t_s = to_seconds(clock_.now());
+  status.t_s = elapsed_s();
   status.phase = phase_name();
   status.in_force = in_force();
   status.confirmed = confirmed();

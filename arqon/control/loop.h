@@ -44,7 +44,9 @@ class Loop {
   // Runs until `end` or a stop. An experiment still open is reverted. An error only when the
   // setting found at attach breaks the guardrails.
   Status run_until(TimePoint end);
+  // Times in it count from begun(), the start of the first run_until.
   const RunRecord& record() const { return record_; }
+  TimePoint begun() const { return begun_; }
   // The setting that evidence stands behind, and the envelope proven so far.
   Config confirmed() const;
 
@@ -148,6 +150,8 @@ class Loop {
   std::string state() const;
   std::string phase_name() const;
   Config in_force() const;
+  double elapsed_s() const { return to_seconds(clock_.now() - begun_); }
+  void record_window(WindowRecord window);
   void record_change(const Config& from, const Config& to, serving::Scope scope, guard::Lane lane,
                      ChangeState state, const std::string& reason);
   void record_decision(const std::string& action, const Config& from, const Config& to,
@@ -167,6 +171,7 @@ class Loop {
   Evidence evidence_;  // of the confirmed setting
   Evidence traffic_;   // of everything, for causes only
   std::optional<Meter> meter_;
+  TimePoint begun_{};
   serving::Observation last_;
   Phase phase_ = Phase::kSteady;
   std::optional<Experiment> experiment_;

@@ -102,12 +102,17 @@ Status Loop::apply(const guard::SafetyExecutor& guard, const Write& write) {
   return {};
 }
 
+void Loop::record_window(WindowRecord window) {
+  window.t_s -= to_seconds(begun_);
+  record_.windows.push_back(std::move(window));
+}
+
 void Loop::record_change(const Config& from, const Config& to, serving::Scope scope,
                          guard::Lane lane, ChangeState state, const std::string& reason) {
   for (std::size_t k = 0; k < space_.size(); ++k) {
     for (std::size_t s = space_.offset(k); s < space_.offset(k) + space_[k].slots(); ++s) {
       if (from[s] == to[s]) continue;
-      record_.changes.push_back({to_seconds(clock_.now()), decisions_,
+      record_.changes.push_back({elapsed_s(), decisions_,
                                  address(space_[k].name, scope), from[s], to[s],
                                  std::string(lane_name(lane)), state, reason});
     }
@@ -117,7 +122,7 @@ void Loop::record_change(const Config& from, const Config& to, serving::Scope sc
 void Loop::record_decision(const std::string& action, const Config& from, const Config& to,
                            const std::string& reason, const stats::Counts& before,
                            const stats::Counts& after) {
-  record_.decisions.push_back({decisions_, to_seconds(clock_.now()), action, from, to, reason,
+  record_.decisions.push_back({decisions_, elapsed_s(), action, from, to, reason,
                                before.rate(), after.rate(), before.n, after.n});
 }
 

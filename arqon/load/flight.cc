@@ -106,6 +106,10 @@ std::string Flight::failure_text(const net::StreamEnd& end) const {
 }
 
 void Flight::on_end(const net::StreamEnd& end) {
+  if (end.lost_on_kept && !row_.resent) {
+    row_.resent = true;
+    return tower_.send_again(*this);
+  }
   row_.end_s = tower_.now_s();
   row_.status = end.status;
   if (!usage_) row_.output_tokens = row_.pieces;

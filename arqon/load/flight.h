@@ -21,6 +21,8 @@ class Flight final : public net::StreamSink {
     virtual ~Tower() = default;
     virtual double now_s() const = 0;
     virtual void first_token(std::size_t row) = 0;
+    // A kept connection was closed before an answer: it shall be sent again, over a fresh one.
+    virtual void send_again(Flight& flight) = 0;
     // `failure_text` is empty unless the row failed.
     virtual void landed(Flight& flight, std::string failure_text) = 0;
   };

@@ -83,6 +83,7 @@ struct Row {
   Failure failure = Failure::kNone;
   serving::Limit broke = serving::Limit::kNone;
   bool warmup = false;
+  bool resent = false;              // a kept connection was closed under it; sent once more
   bool ended = false;               // false: in flight when the run was over, or never sent
 
   static constexpr double kNever = -1e9;
@@ -124,6 +125,9 @@ struct Outcome {
   serving::Quantiles lag_ms;   // how late requests left this client
   double lag_ms_max = 0;
   double cpu_s = 0;            // of this client, warm-up and drain included
+  // Requests that a kept connection lost before any answer. They are sent again, once, and from the
+  // first of them on every request has a connection of its own.
+  std::uint64_t resent = 0;
   std::uint64_t pieces = 0;    // received, warm-up included
   std::uint64_t tokens = 0;    // likewise
   bool stopped = false;        // by hooks.stop or hooks.abort before its time

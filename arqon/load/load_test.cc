@@ -220,6 +220,26 @@ TEST(Load, EveryBadAnswerIsAFailureOfItsKind) {
   EXPECT_NE(server.seen().front().head.find("Bearer s3cret"), std::string::npos);
 }
 
+// llama.cpp's server does this: it ends a connection after a stream without a word.
+TEST(Load, AKeptConnectionThatIsClosedLosesNoRequestAndSaysSo) {
+  SseServer server({.script = [](std::size_t n, const Seen& seen) {
+    // Taken up, and the connection goes without a byte: as if it had been closed just before.
+    return n == 5 ? Script{{}, true} : answer(seen.max_tokens, 1, 1);
+  }});
+  const Outcome outcome = must_run(options_for(server, every(0.05, 20)));
+  EXPECT_EQ(outcome.totals.ledger.good, 20U);
+  EXPECT_EQ(outcome.resent, 1U);
+  EXPECT_TRUE(outcome.rows[5].resent);
+  EXPECT_EQ(server.seen().size(), 21U);
+}
+
+TEST(Load, AFreshConnectionThatIsClosedIsAFailure) {
+  SseServer server({.script = [](std::size_t, const Seen&) { return Script{{}, true}; }});
+  const Outcome outcome = must_run(options_for(server, every(0.02, 4)));
+  EXPECT_EQ(outcome.resent, 0U);
+  EXPECT_EQ(failures(outcome, Failure::kConnection), 4U);
+}
+
 TEST(Load, NobodyThereIsAConnectionFailure) {
   std::string url;
   {

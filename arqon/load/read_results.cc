@@ -568,7 +568,7 @@ Result<std::vector<ForeignRun>> read_results(std::string_view text, std::string_
   auto lines = lines_of(text, file);
   if (!lines || lines->size() < 2) {
     return refuse(fmt::format("{}:{}:{}", file, whole.error().line, whole.error().column),
-                  whole.error().message);
+                  whole.error().message + " (result files are JSON)");
   }
   return dispatch(in, *lines, file, slo);
 }

@@ -75,6 +75,7 @@ class Run final : public Flight::Tower {
 
   double now_s() const override { return to_seconds(clock_.now() - start_); }
   void first_token(std::size_t row) override;
+  void send_again(Flight& flight) override;
   void landed(Flight& flight, std::string failure_text) override;
 
  private:
@@ -84,6 +85,7 @@ class Run final : public Flight::Tower {
   void book_slots();
   void send_due();
   bool send(std::size_t index);
+  void launch(Flight& flight);
   void fail_at_once(Flight& flight, const Error& error);
   bool all_sent() const;
   void tick();
@@ -109,6 +111,7 @@ class Run final : public Flight::Tower {
   std::size_t warmup_booked_ = 0;
   std::vector<std::unique_ptr<Flight>> flights_;
   std::vector<Flight*> idle_;
+  std::vector<Flight*> again_;            // to be sent once more
   bool stopping_ = false;
   double arrivals_end_s_ = 0;             // no row is due from then on
   std::size_t ended_ = 0, failed_ = 0;
@@ -213,6 +216,17 @@ bool Run::send(std::size_t index) {
   Flight& flight = *idle_.back();
   idle_.pop_back();
   Row& row = rows_[index];
+  row.sent_s = now_s();
+  const double lag_ms = std::max(0.0, row.sent_s - row.arrival_s) * 1e3;
+  lag_sum_ms_ += lag_ms;
+  ++current_.sent;
+  flight.take_off(index, row);
+  launch(flight);
+  return true;
+}
+
+void Run::launch(Flight& flight) {
+  const Row& row = rows_[flight.index()];
   net::Request request;
   request.method = "POST";
   request.url = url_;
@@ -221,21 +235,22 @@ bool Run::send(std::size_t index) {
     request.headers.emplace_back("Authorization", "Bearer " + options_.api_key);
   }
   request.body = request_body(options_, row.warmup ? warmup_prompts_ : prompts_,
-                              trace_index_[index], row.prompt_tokens, row.output_asked);
+                              trace_index_[flight.index()], row.prompt_tokens, row.output_asked);
   request.timeout = from_seconds(options_.request_timeout_s);
   request.bytes_max = kAnswerBytesMax;
-  row.sent_s = now_s();
-  const double lag_ms = std::max(0.0, row.sent_s - row.arrival_s) * 1e3;
-  lag_sum_ms_ += lag_ms;
-  ++current_.sent;
-  flight.take_off(index, row);
-  if (Status started = streams_.start(std::move(request), flight); !started) {
+  const bool fresh = outcome_.resent > 0;
+  if (Status started = streams_.start(std::move(request), flight, fresh); !started) {
     fail_at_once(flight, started.error());
   }
-  return true;
+}
+
+void Run::send_again(Flight& flight) {
+  ++outcome_.resent;
+  again_.push_back(&flight);
 }
 
 void Run::send_due() {
+  for (Flight* flight : std::exchange(again_, {})) launch(*flight);
   if (stopping_) return;
   if (closed()) book_slots();
   const double t_s = now_s();
@@ -302,6 +317,7 @@ void Run::tick() {
 }
 
 Duration Run::patience() const {
+  if (!again_.empty()) return {};
   if (stopping_ || next_ >= rows_.size()) return kPatienceMax;
   const double wait_s = rows_[next_].arrival_s - now_s();
   // Something is due that found no stream: an answer frees one.
@@ -318,7 +334,7 @@ Outcome Run::fly() {
     }
     send_due();
     if (all_sent()) {
-      if (streams_.active() == 0 || hooks_.abort.stop_requested()) break;
+      if ((streams_.active() == 0 && again_.empty()) || hooks_.abort.stop_requested()) break;
       arrivals_end_s_ = std::min(arrivals_end_s_, std::max(0.0, now_s()));
     }
     if (now_s() >= arrivals_end_s_ + options_.drain_s) break;

@@ -83,8 +83,10 @@ class OneCall {
     while (!ended) {
       const std::string head = exactly(fd, 9);
       if (head.empty()) break;
-      const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(head[i]); };
-      const std::string payload = exactly(fd, std::size_t{byte(0)} << 16 | byte(1) << 8 | byte(2));
+      const auto byte = [&](std::size_t i) {
+        return std::size_t{static_cast<unsigned char>(head[i])};
+      };
+      const std::string payload = exactly(fd, byte(0) << 16 | byte(1) << 8 | byte(2));
       if (head[3] == kSettings && (head[4] & kAck) == 0) send(frame(kSettings, kAck, 0, ""));
       if (head[3] == kData) data_ += payload;
       ended = (head[3] == kData || head[3] == kHeaders) && (head[4] & kEndStream) != 0;

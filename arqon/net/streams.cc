@@ -77,7 +77,7 @@ curl_slist* append(std::unique_ptr<curl_slist, SlistDeleter>& list, const std::s
   return list.get();
 }
 
-void set_up(Exchange& exchange) {
+void set_up(Exchange& exchange, bool fresh) {
   CURL* easy = exchange.easy.get();
   const Request& request = exchange.request;
   curl_easy_reset(easy);
@@ -108,6 +108,8 @@ void set_up(Exchange& exchange) {
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(request.timeout).count();
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(1, ms)));
   curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, kIdleSecondsMax);
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L);
+  curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, fresh ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &write_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &exchange);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, &exchange);
@@ -167,6 +169,12 @@ void Streams::Impl::finish(Exchange& exchange, CURLcode code) {
   curl_easy_getinfo(exchange.easy.get(), CURLINFO_RESPONSE_CODE, &status);
   end.status = static_cast<int>(status);
   end.timed_out = code == CURLE_OPERATION_TIMEDOUT;
+  long connects = 0;
+  curl_easy_getinfo(exchange.easy.get(), CURLINFO_NUM_CONNECTS, &connects);
+  const bool cut =
+      code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR;
+  end.lost_on_kept =
+      status == 0 && (code == CURLE_SEND_FAIL_REWIND || (cut && connects == 0));
   if (exchange.too_large) {
     end.error = fmt::format("the answer is larger than {} bytes", exchange.request.bytes_max);
   } else if (code == CURLE_SEND_FAIL_REWIND) {
@@ -225,7 +233,7 @@ Result<Streams> Streams::create(std::size_t streams_max) {
 
 std::size_t Streams::active() const { return impl_->active; }
 
-Status Streams::start(Request request, StreamSink& sink) {
+Status Streams::start(Request request, StreamSink& sink, bool fresh) {
   if (impl_->active >= impl_->streams_max) {
     return fail(ErrorCode::kConflict, fmt::format("all {} streams are open", impl_->streams_max));
   }
@@ -240,7 +248,7 @@ Status Streams::start(Request request, StreamSink& sink) {
   exchange.sink = &sink;
   exchange.bytes = exchange.sent = 0;
   exchange.too_large = false;
-  set_up(exchange);
+  set_up(exchange, fresh);
   if (const CURLMcode code = curl_multi_add_handle(impl_->multi.get(), exchange.easy.get());
       code != CURLM_OK) {
     return fail(ErrorCode::kUnavailable, curl_multi_strerror(code));

@@ -18,6 +18,9 @@ namespace arqon::net {
 struct StreamEnd {
   int status = 0;          // of HTTP; 0 when there was no answer
   bool timed_out = false;
+  // Nothing came, and the connection was one kept from an earlier exchange: its server may have
+  // closed it just then, and may or may not have seen the request.
+  bool lost_on_kept = false;
   std::string error;       // empty: the answer came whole. Never holds a header of the request.
 };
 
@@ -39,8 +42,9 @@ class Streams {
   Streams& operator=(Streams&&) noexcept;
 
   // Begins an exchange; never blocks. Request::bytes_max and timeout hold for the whole answer;
-  // http2 and unix_socket are honoured. kConflict when streams_max are open.
-  Status start(Request request, StreamSink& sink);
+  // http2 and unix_socket are honoured. `fresh`: over a connection of its own, not kept afterwards.
+  // kConflict when streams_max are open.
+  Status start(Request request, StreamSink& sink, bool fresh = false);
   // Ends every open exchange without a call to its sink.
   void cancel_all();
   // Hands on what has come; waits up to `patience` when there is nothing.

@@ -42,6 +42,8 @@ struct Capabilities {
   Config boot;                   // values found at attach
   int replicas = 1;              // that can carry a setting of their own
   std::vector<Slo> classes;      // request classes the engine reports on
+  // The engine itself keeps the confirmed set and a lease (confirm, renew): it needs no agent.
+  bool keeps_confirmed = false;
 };
 
 // What one class of requests has done since the engine's epoch began. Cumulative; never falls

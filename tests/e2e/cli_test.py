@@ -78,8 +78,8 @@ class CliTest(unittest.TestCase):
 
 class Help(CliTest):
     def test_every_help_teaches_with_examples(self):
-        for verb in ("tune", "simulate", "validate", "status", "approve", "reject", "pause", "resume",
-                     "freeze", "rollback", "explain"):
+        for verb in ("tune", "simulate", "validate", "status", "approve", "reject", "pause",
+                     "resume", "freeze", "rollback", "explain"):
             text = self.expect(0, verb, "--help").stdout
             self.assertIn(f"Usage: arqonhpo {verb}", text)
             self.assertTrue("Examples" in text or verb not in ("tune", "simulate"))

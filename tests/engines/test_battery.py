@@ -179,8 +179,11 @@ def plugged(vllm, tmp_path) -> Iterator[Plugged]:
     made.end()
 
 
-@pytest.mark.skipif(not os.environ.get("ARQON_SLOW"), reason="seven boots of vLLM, 3 minutes on "
-                    "two idle cores; ARQON_SLOW=1 runs it. test_vllm_adapter.py has the faults alone")
+SLOW = ("seven boots of vLLM, 3 minutes on two idle cores; ARQON_SLOW=1 runs it. "
+        "test_vllm_adapter.py has what needs no boot")
+
+
+@pytest.mark.skipif(not os.environ.get("ARQON_SLOW"), reason=SLOW)
 @pytest.mark.deadline(1500)
 def test_vllm(plugged: Plugged) -> None:
     running, proxy = plugged.running, plugged.proxy

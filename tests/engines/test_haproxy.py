@@ -1,13 +1,14 @@
 """HAProxy as a live engine, on the real one: two real llama.cpp servers stand behind it."""
 
-import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Running
+from faults import Desk
 from load import Load, background, closed, completions, until
-from shell import Refused, Shell, haproxy_config, metrics_frontend
+from shell import (
+    Refused, Shell, SpoiledSocket, ask_socket, haproxy_config, metrics_frontend)
 
 SPLIT = [{"name": "router.router_weights", "type": "simplex", "choices": ["small", "large"]}]
 TARGET = 0.9
@@ -36,13 +37,7 @@ class Fleet:
                        "backend": "llm", "log": {"udp": self.log_port}}
 
     def say(self, command: str) -> str:
-        with socket.socket(socket.AF_UNIX) as s:
-            s.connect(self.proxy.details["socket"])
-            s.sendall(command.encode() + b"\n")
-            answer = b""
-            while part := s.recv(65536):
-                answer += part
-        return answer.decode().strip()
+        return ask_socket(self.proxy.details["socket"], command.encode() + b"\n").decode().strip()
 
     def ready(self) -> None:
         until(lambda: self.say("show stat").count(",UP,") >= 3, 10, "both servers up")
@@ -216,3 +211,37 @@ def test_doctor_says_what_is_live(fleet: Fleet) -> None:
     assert by_name["router.router_weights", "small 10, large 90"]["access"] == "live"
     assert by_name["POOL.batch_size", "8"]["access"] == "live"
 
+
+
+@pytest.mark.deadline(280)
+def test_battery(fleet: Fleet, tmp_path: Path) -> None:
+    desk = Desk(completions(fleet.proxy.url, tokens=1, prompt=4), streams=6)
+    door = SpoiledSocket(fleet.proxy.details["socket"], tmp_path / "door")
+    config = Path(fleet.proxy.details["config"])
+    as_it_was = config.read_text()
+
+    def spoil(mode: str) -> None:
+        door.mode = mode
+
+    def again(text: str = as_it_was) -> None:
+        config.write_text(text)
+        fleet.proxy.start_again()
+        fleet.ready()
+
+    for name, mode in (("hang", "hang"), ("garbage", "garbage"), ("half_written", "half"),
+                       ("no_effect", "deaf"), ("refuse", "refuse")):
+        desk.fault(name, lambda mode=mode: spoil(mode), lambda: spoil("pass"))
+    desk.fault("idle", lambda: None, lambda: desk.verbs["drive"]("120"))
+    desk.fault("counter_reset", again)
+    desk.fault("down", lambda: fleet.proxy.server.kill(), again)
+    desk.fault("other_flags", lambda: again(as_it_was.replace("roundrobin", "random")))
+    desk.fault("less_capacity", lambda: again(as_it_was.replace("roundrobin", "static-rr")), again)
+    try:
+        print(desk.run_suite({
+            "target": {**fleet.target, "socket": str(door.path)}, "knobs": SPLIT,
+            "classes": [{"name": "all", "e2e_ms": 60000}], "tolerance": [0.01],
+            "requests_per_replica": 80,
+            "why_not": {"no_tokens": "HAProxy's log does not count tokens",
+                        "clamp": "HAProxy never clamps a weight"}})[-3000:])
+    finally:
+        desk.close()

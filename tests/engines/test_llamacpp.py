@@ -3,14 +3,17 @@
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import LOGS, ROOT, Running
+from faults import Desk, FaultProxy
 from load import background, closed, completions, metrics, until
 from shell import Refused, Shell, haproxy_config, metrics_frontend
 
@@ -72,7 +75,6 @@ class Fleet:
 
 
 def metrics_text(proxy: Running) -> str:
-    import urllib.request
     return urllib.request.urlopen(proxy.details["metrics"], timeout=5).read().decode()
 
 
@@ -115,7 +117,7 @@ def test_slots_change_on_both_replicas_under_load_with_no_error(fleet: Fleet) ->
         assert now["classes"][0]["arrived"] >= 100 and now["classes"][0]["bad"] == 0
         assert now["classes"][0]["output_tokens"] >= 16 * 100
         with pytest.raises(Refused, match="context_min"):
-            Shell.attach(shell, {**fleet.target, "context_min": 4096}, KNOBS)
+            shell.attach({**fleet.target, "context_min": 4096}, KNOBS)
             shell.apply([4, 16])
 
 
@@ -173,7 +175,6 @@ def test_restarted_by_somebody_else_is_a_new_epoch_and_another_capacity_unqualif
         closed(completions(fleet.proxy.url, tokens=4), streams=2, requests=10)
         epoch = shell.observe()["epoch"]
         run = [word.replace("{slots}", "3").replace("{ctx}", "8192") for word in fleet.restart(0)]
-        import subprocess
         subprocess.run(run, check=True, timeout=60)
         now = shell.observe()
         assert now["epoch"] > epoch and now["classes"][0]["arrived"] == 0
@@ -204,3 +205,48 @@ def test_doctor_says_that_nothing_is_live_without_haproxy(fleet: Fleet) -> None:
         found = shell.order("probe", engine="llamacpp", url=fleet.servers[0].url)
     access = {knob["name"]: knob["access"] for knob in found["knobs"]}
     assert access["POOL.batch_size"] == "absent" and access["POOL.slots"] == "restart"
+
+
+@pytest.mark.deadline(280)
+def test_battery(fleet: Fleet) -> None:
+    desk = Desk(completions(fleet.proxy.url, tokens=2, prompt=4), streams=4)
+    doors = [FaultProxy(server.url) for server in fleet.servers]
+    target = {**fleet.target, "replicas": [
+        {**replica, "url": door.url}
+        for replica, door in zip(fleet.target["replicas"], doors)]}
+
+    def rules(new: dict[str, str]) -> None:
+        for door in doors:
+            door.set(new)
+
+    def kill() -> None:
+        for file in fleet.pid_files:
+            os.kill(int(file.read_text()), signal.SIGKILL)
+
+    models = ["small"]
+
+    def again(slots: int = 2, model: str = "") -> None:
+        models.append(model or models[-1])  # another model stays: it was requalified
+        for i in range(2):
+            run = [word.replace("{slots}", str(slots)).replace("{ctx}", "8192")
+                   .replace("small.gguf", f"{models[-1]}.gguf") for word in fleet.restart(i)]
+            subprocess.run(run, check=True, timeout=60)
+        fleet.ready()
+
+    for name, new in (("hang", {"/health": "pass", "*": "hang"}), ("garbage", {"/": "garbage"}),
+                      ("half_written", {"/metrics": "half"})):
+        desk.fault(name, lambda new=new: rules(new), lambda: rules({}))
+    desk.fault("counter_reset", again)
+    desk.fault("down", kill, again)
+    desk.fault("other_flags", lambda: again(model="tiny"))
+    desk.fault("less_capacity", lambda: again(slots=16), again)
+    try:
+        print(desk.run_suite({
+            "target": target, "knobs": [{"name": "main.slots", "type": "int", "min": 1, "max": 8}],
+            "classes": [{"name": "all", "e2e_ms": 60000}], "deadline_s": 30,
+            "requests_per_replica": 12,
+            "why_not": {"no_tokens": "HAProxy's log does not count tokens"}})[-3000:])
+    finally:
+        desk.close()
+        for door in doors:
+            door.close()

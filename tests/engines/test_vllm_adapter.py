@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,8 @@ from pathlib import Path
 import pytest
 import vllm_plugin as rig
 from conftest import DIR, Running, need, program
+from faults import Desk, FaultProxy
+from load import completions, metrics
 
 NAME = "test-adapter"
 PAGE = Path(f"/dev/shm/arqonhpo-vllm-{NAME}.page")
@@ -34,6 +36,7 @@ KNOBS = [{"name": "main.batch_size", "min": 1, "max": SEQS},
          {"name": "main.speculative_decoding_k", "min": 0, "max": K}]
 BOOT = [SEQS, 2048, K]
 CHANGES, REQUESTS = 60, 3000
+STEPS_TO_CAP = 40  # long prompts at the smallest budget take a few steps each
 
 
 class Shell:
@@ -146,18 +149,24 @@ def test_doctor_says_which_knobs_are_live(engine) -> None:
 
 
 def settings(count: int, seed: int) -> list[list[int]]:
-    """Every one differs from the one before in the cap; caps go up as often as down."""
+    """Every one differs from the one before in the cap; caps go up as often as down. Small budgets
+    only go with falling caps: under one of 160 tokens it is the budget that bounds what runs."""
     rng = random.Random(seed)
     out: list[list[int]] = []
     caps = [2, 4, 8, 16, 32]
-    for i in range(count):
-        cap = rng.choice([c for c in caps if not out or c != out[-1][0]])
-        out.append([cap, rng.choice([160, 256, 512, 2048]), rng.randrange(K + 1)])
+    for _ in range(count):
+        last = out[-1][0] if out else caps[0]
+        cap = rng.choice([c for c in caps if c != last])
+        budgets = [512, 1024, 2048] if cap > last else [160, 256, 512, 2048]
+        out.append([cap, rng.choice(budgets), rng.randrange(K + 1)])
     return out
 
 
 def test_live_changes_under_load_lose_nothing(engine) -> None:
-    assert engine.attach()["boot"] == BOOT
+    engine.attach()
+    engine.shell("apply", setting=BOOT)
+    engine.ask()
+    assert engine.shell("observe")["effective"] == BOOT
     assert engine.shell("confirm") == {"ok": True}
     before = engine.shell("observe")["classes"][0]["arrived"]
     changes: list[tuple[list[int], dict]] = []
@@ -174,14 +183,21 @@ def test_live_changes_under_load_lose_nothing(engine) -> None:
         assert seen.get("effective") == asked, (asked, seen)
         # What ran already may run on; nothing is admitted above the cap.
         assert seen["running_max"] <= max(asked[0], seen["running_before"]), (asked, seen)
-    raised = [seen["reached_s"] for asked, seen in changes
-              if asked[0] > seen["running_before"]]
+    raised = [seen for asked, seen in changes if asked[0] > seen["running_before"]]
+    seconds = [seen["reached_s"] for seen in raised]
+    steps = [seen["reached_steps"] for seen in raised]
+    again = sum(seen["tries"] - 1 for _, seen in changes)
     acknowledged = sorted(seen["seconds"] for _, seen in changes)
     print(f"\n{len(changes)} changes, {traffic.done} requests, {len(traffic.lost)} lost; "
           f"apply p50 {1e3 * acknowledged[len(acknowledged) // 2]:.0f} ms, "
-          f"max {1e3 * acknowledged[-1]:.0f} ms; raised cap reached {len(raised)} times, "
-          f"max {1e3 * max(raised):.0f} ms")
-    assert all(0 <= s <= 1 for s in raised), raised
+          f"max {1e3 * acknowledged[-1]:.0f} ms, asked again {again} times; raised cap reached "
+          f"{len(raised)} times, max {1e3 * max(seconds):.0f} ms and {max(steps)} steps; load of "
+          f"the machine {os.getloadavg()[0]:.1f}")
+    assert again <= len(changes) // 20
+    # A machine that others keep busy has no time for steps: then steps are what is counted.
+    assert all(s >= 0 for s in seconds), seconds
+    starved = os.getloadavg()[0] > 6
+    assert max(seconds) <= 1 or (starved and max(steps) <= STEPS_TO_CAP), (seconds, steps)
     after = engine.shell("observe")
     assert after["ring_lost"] == 0
     assert after["classes"][0]["arrived"] - before == traffic.done
@@ -202,6 +218,7 @@ def test_an_idle_engine_takes_a_change_at_its_next_request(engine) -> None:
     seen = engine.shell("observe")
     assert seen["acknowledged"] is True and seen["effective"] == [4, 512, 1]
     assert engine.shell("apply", setting=BOOT)["effective"] == BOOT
+    engine.ask()
 
 
 def test_admission_limits_are_live_and_refusals_are_counted(engine) -> None:
@@ -254,6 +271,54 @@ def test_a_stopped_engine_with_health_200_is_stuck_and_comes_back(engine) -> Non
         until_health(engine, "ok", 30)
     assert traffic.lost == []
     assert engine.shell("apply", setting=[16, 1024, 2])["effective"] == [16, 1024, 2]
+
+
+class StoppedCore:
+    """Requests are in flight, and the process that serves them stands still."""
+
+    def __init__(self, engine: Rig) -> None:
+        self._engine = engine
+        self._load = None
+
+    def inject(self) -> None:
+        self._load = load(self._engine.port, 4, output=300)
+        self._load.__enter__()
+        report = f"{self._engine.server.url}/metrics"
+        rig.until(lambda: metrics(report)["vllm:num_requests_running"] >= 4, 30, 0.05)
+        os.kill(self._engine.core_pid(), signal.SIGSTOP)
+
+    def heal(self) -> None:
+        os.kill(self._engine.core_pid(), signal.SIGCONT)
+        self._load.__exit__(None, None, None)
+
+
+@pytest.mark.deadline(600)
+def test_the_battery_of_the_engine_contract(engine) -> None:
+    engine.attach()
+    engine.shell("apply", setting=BOOT)
+    engine.ask()
+    proxy = FaultProxy(engine.server.url)
+    desk = Desk(completions(engine.server.url, tokens=8, prompt=8), streams=4)
+    stopped = StoppedCore(engine)
+
+    def spoil(mode: str) -> Callable[[], None]:
+        return lambda: proxy.set({"/metrics": mode})
+
+    desk.fault("idle", lambda: None, engine.ask)
+    desk.fault("hang", stopped.inject, stopped.heal)
+    desk.fault("garbage", spoil("garbage"), proxy.heal)
+    desk.fault("half_written", spoil("half"), proxy.heal)
+    boots = "takes a boot each: the tests below do it"
+    try:
+        desk.run_suite({
+            "target": {"engine": "vllm", "url": proxy.url, "name": NAME, "stuck_s": 3},
+            "knobs": [{**knob, "type": "int"} for knob in KNOBS],
+            "classes": [{"name": "all"}], "deadline_s": 8, "patience_s": 30,
+            "why_not": {"counter_reset": boots, "down": boots, "other_flags": boots,
+                        "less_capacity": boots}}, 500)
+    finally:
+        desk.close()
+        proxy.close()
 
 
 @pytest.mark.deadline(900)

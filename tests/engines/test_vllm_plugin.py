@@ -356,6 +356,7 @@ def test_a_restarted_engine_stands_on_the_confirmed_set_from_the_start(engine, t
         epoch = tuner.command(batch_size=6, speculative_decoding_k=1)
         acknowledged(tuner, epoch)
         engine.confirm(tuner, epoch, batch_size=6, speculative_decoding_k=1)
+        tuner.lease(1800)  # outlives the start
         acknowledged(tuner, tuner.command(batch_size=2))
     engine.running.server.kill()
     engine.running.start_again()

@@ -53,6 +53,23 @@ class LiveTest(unittest.TestCase):
             if process.poll() is None:
                 process.kill()
             process.wait()
+        self.end_agent()
+
+    def agent_pid(self):
+        """0 when no agent answers."""
+        try:
+            with socket.socket(socket.AF_UNIX) as s:
+                s.settimeout(5)
+                s.connect(str(self.state / "agent.sock"))
+                s.sendall(b'{"do": "status"}\n')
+                return json.loads(b"".join(iter(lambda: s.recv(65536), b"")))["pid"]
+        except (OSError, ValueError):
+            return 0
+
+    def end_agent(self):
+        if pid := self.agent_pid():
+            os.kill(pid, signal.SIGTERM)
+            wait_for(lambda: self.agent_pid() != pid, "the end of the agent")
 
     def start(self, *command, **options):
         process = subprocess.Popen([str(word) for word in command], cwd=self.folder,
@@ -322,6 +339,108 @@ class Explain(LiveTest):
         records = json.loads(self.expect(0, "explain", "1", "--json").stdout)["records"]
         self.assertTrue(all(r["decision"] == 1 for r in records))
         self.assertIn("no decision 99", self.expect(2, "explain", "99").stderr)
+
+
+class WayBack(LiveTest):
+    """The tuner is killed in each phase of a change, the engine restarted or not, the agent too:
+    the confirmed set stands within the deadline, never the values of the boot."""
+
+    LEASE_S = 10
+    FOUND = 40  # set by a person; the engine boots with 48
+
+    def begin(self):
+        self.setUp()
+        engine = self.start_engine()
+        self.ask_engine(do="set", values={"main.batch_size": self.FOUND})
+        return engine, self.start_tuner()
+
+    def phase(self):
+        try:
+            text = self.run_cli("status", "--json").stdout
+            answer = json.loads(text)
+            return answer["status"]["phase"] if answer["alive"] else ""
+        except (ValueError, KeyError):
+            return ""
+
+    def confirmed(self):
+        path = self.state / "confirmed.json"
+        return json.loads(path.read_text())["values"][0] if path.exists() else None
+
+    def last_confirmed(self):
+        settings = [r["to"]["main.batch_size"] for r in self.records()
+                    if r["record"] == "decision" and r["action"] == "confirm"]
+        return settings[-1] if settings else self.FOUND
+
+    def stands(self):
+        confirmed = self.confirmed()
+        return confirmed is not None and self.batch_size() == confirmed
+
+    def test_the_tuner_killed_in_each_phase_with_and_without_a_restart_of_the_engine(self):
+        for phase in ("glide", "settle", "measure", "confirmed"):
+            for restart in (False, True):
+                with self.subTest(phase=phase, restart=restart):
+                    engine, tuner = self.begin()
+                    if phase == "confirmed":
+                        wait_for(lambda: "confirm" in self.actions(), phase)
+                    else:
+                        wait_for(lambda: self.batch_size() != self.FOUND, "a change")
+                        wait_for(lambda p=phase: self.phase() == p or p == "glide", phase)
+                    tuner.kill()
+                    tuner.wait()
+                    killed = time.monotonic()
+                    if restart:
+                        engine.kill()
+                        engine.wait()
+                        self.start_engine()
+                    wait_for(self.stands, "the confirmed set", self.LEASE_S + 10)
+                    took = time.monotonic() - killed
+                    self.assertLess(took, self.LEASE_S + 3)
+                    self.assertEqual(self.confirmed(), self.last_confirmed())
+                    self.assertIn("no tuner runs", self.expect(0, "rollback").stdout)
+                    self.tearDown()
+
+    def test_the_agent_killed_is_started_again_and_the_confirmed_set_returns(self):
+        self.begin()
+        wait_for(lambda: self.batch_size() != self.FOUND, "a change")
+        first = self.agent_pid()
+        os.kill(first, signal.SIGKILL)
+        wait_for(lambda: self.agent_pid() not in (0, first), "a new agent")
+        wait_for(lambda: "confirm" in self.actions() or self.batch_size() == self.FOUND,
+                 "the way back")
+
+    def test_the_agent_ends_with_a_tuner_that_is_done_and_outlives_one_that_is_killed(self):
+        _, tuner = self.begin()
+        wait_for(lambda: "confirm" in self.actions(), "a confirmed setting")
+        self.assertNotEqual(self.agent_pid(), 0)
+        tuner.send_signal(signal.SIGINT)
+        tuner.wait(PATIENCE_S)
+        wait_for(lambda: self.agent_pid() == 0, "the end of the agent")
+        self.assertEqual(self.batch_size(), self.last_confirmed())
+        self.assertIn("\"released\"", (self.state / "agent.journal").read_text())
+
+    def test_an_agent_of_ones_own_stays_and_serves_the_next_tuner(self):
+        self.start_engine()
+        path = self.scenario()
+        agent = self.start(BINARY, "agent", path, stderr=subprocess.DEVNULL)
+        wait_for((self.state / "agent.sock").exists, "the agent")
+        tuner = self.start_tuner()
+        wait_for(lambda: "confirm" in self.actions(), "a confirmed setting")
+        tuner.send_signal(signal.SIGINT)
+        tuner.wait(PATIENCE_S)
+        self.assertIsNone(agent.poll())
+        self.assertEqual(self.agent_pid(), agent.pid)
+
+    def test_no_agent_where_the_document_wants_none(self):
+        self.start_engine()
+        self.start_tuner(agent={"spawn": False})
+        wait_for(lambda: self.batch_size() != 48, "a change")
+        self.assertFalse((self.state / "agent.sock").exists())
+
+    def test_an_agent_that_is_named_and_not_there_is_said_at_once(self):
+        self.start_engine()
+        path = self.scenario(agent={"socket": "nowhere.sock"})
+        self.assertIn("nowhere.sock", self.expect(8, "tune", path).stderr)
+        self.assertEqual(self.engine_state()["writes"], 0)
 
 
 class HostileSocket(LiveTest):

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <utility>
 
 #include "arqon/wire/diagnostic.h"
 
@@ -58,6 +59,7 @@ Result<std::unique_ptr<HaproxyEngine>> HaproxyEngine::attach(const AttachRequest
                             server));
   }
   if (const Status ok = reader.status(); !ok) return tl::unexpected(ok.error());
+  if (request.actuator_only) options.log.reset();  // its lines go to one reader: the tuner
   auto front = Front::open(std::move(options), request.classes);
   if (!front) return tl::unexpected(front.error());
   auto engine =
@@ -262,13 +264,14 @@ Result<Config> HaproxyEngine::apply(const Config& setting, serving::Scope scope)
     if (const Status ok = write(bound_[k], setting); !ok) return tl::unexpected(ok.error());
     wrote_weights = wrote_weights || bound_[k].what == Bound::What::kWeights;
   }
-  asked_ = setting;
+  const Config asked_before = std::exchange(asked_, setting);
   if (!look()) return fail(ErrorCode::kUnavailable, "HAProxy took the change and fell silent");
+  if (in_force() != setting) asked_ = asked_before;
   Config now = in_force();
-  if (wrote_weights) expect_shares();
   if (now == before && now != setting) {
     return fail(ErrorCode::kConflict, "HAProxy said yes and changed nothing");
   }
+  if (wrote_weights) expect_shares();
   return now;
 }
 
@@ -326,15 +329,15 @@ Status HaproxyEngine::requalify() {
   if (!look() && front_.stranger().empty()) {
     return fail(ErrorCode::kUnavailable, "HAProxy's runtime socket does not answer");
   }
-  if (const Status ok = front_.accept(); !ok) return ok;
   for (std::size_t k = 0; k < bound_.size(); ++k) {
     const bool weights = bound_[k].what == Bound::What::kWeights;
     if (weights) {
       if (const Status ok = check_static(front_.backend()); !ok) return ok;
-    } else if (!front_.backend().servers[0].maxconn) {
+    } else if (front_.backend().servers.size() != 1 || !front_.backend().servers[0].maxconn) {
       return fail(ErrorCode::kInvalidConfig, "the server has no maxconn any more");
     }
   }
+  if (const Status ok = front_.accept(); !ok) return ok;
   capabilities_.engine = "haproxy " + front_.process().version;
   capabilities_.identity.engine = capabilities_.engine;
   return {};

@@ -118,8 +118,10 @@ TEST_F(Haproxy, RefusesSettingsOutsideTheDomainAndOtherReplicas) {
 
 TEST_F(Haproxy, YesWithoutAnEffectIsAConflict) {
   const auto engine = attach();
+  ASSERT_TRUE(engine->apply({0.123, 0.877}).has_value());  // not a multiple of 1/256
   hap_.with([](FakeState& s) { s.deaf = true; });
   const auto effective = engine->apply({0.5, 0.5});
+  EXPECT_EQ(engine->observe().effective, (Config{0.123, 0.877}));
   ASSERT_FALSE(effective.has_value());
   EXPECT_EQ(effective.error().code, ErrorCode::kConflict);
 }

@@ -109,6 +109,7 @@ Status LlamaEngine::read_replica(const wire::Value& value, std::size_t index,
       .replica = Replica(std::move(options), capabilities_.identity.model, patience),
       .place = *place,
       .props = {},
+      .seen = {},
       .slots = {},
       .metrics = {},
       .decoded_at = clock_.now()});
@@ -116,8 +117,6 @@ Status LlamaEngine::read_replica(const wire::Value& value, std::size_t index,
 }
 
 Status LlamaEngine::first_look() {
-  const bool named = !capabilities_.identity.model.empty() &&
-                     capabilities_.identity.model != members_[0].props.model;
   for (Member& member : members_) {
     const auto props = member.replica.server().props();
     if (!props) return tl::unexpected(props.error());
@@ -125,13 +124,15 @@ Status LlamaEngine::first_look() {
     if (!slots) return tl::unexpected(slots.error());
     const auto metrics = member.replica.server().metrics();
     if (!metrics) return tl::unexpected(metrics.error());
-    member.props = member.running = *props;
+    member.props = member.seen = *props;
     member.slots = *slots;
     member.metrics = *metrics;
   }
   capabilities_.engine = "llama.cpp " + members_[0].props.build;
   capabilities_.identity.engine = capabilities_.engine;
-  if (!named) capabilities_.identity.model = members_[0].props.model;
+  if (capabilities_.identity.model.empty()) {
+    capabilities_.identity.model = members_[0].props.model;
+  }
   return read_caps();
 }
 

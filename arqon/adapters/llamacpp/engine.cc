@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace arqon::adapters::llamacpp {
 namespace {
@@ -58,12 +59,10 @@ Status LlamaEngine::write_cap(Member& member, std::int64_t cap) {
   const auto after = front_.runtime().backend(backend);
   if (!after) return tl::unexpected(after.error());
   const haproxy::Server* found = after->find(server);
-  // Another value than before is a clamp, which the answer of apply shows.
-  if (found == nullptr || !found->maxconn ||
-      (found->maxconn != cap && found->maxconn == now->servers[0].maxconn)) {
-    return fail(ErrorCode::kConflict, "HAProxy said yes and did nothing");
+  if (found == nullptr || found->maxconn != cap) {
+    return fail(ErrorCode::kConflict, "HAProxy said yes and the cap is another one");
   }
-  member.cap = *found->maxconn;
+  member.cap = cap;
   return {};
 }
 
@@ -139,7 +138,7 @@ void LlamaEngine::look_at(Member& member, TimePoint now) {
   const Metrics before = member.metrics;
   if (metrics->decodes < before.decodes) {  // begun anew, and not by us
     ++restarts_;
-    if (const auto props = member.replica.server().props()) member.running = *props;
+    if (const auto props = member.replica.server().props(); props) member.seen = *props;
   }
   member.busy_slots = busy_slots_between(before, *metrics);
   if (metrics->decodes != before.decodes || metrics->processing == 0) member.decoded_at = now;
@@ -166,10 +165,10 @@ std::string LlamaEngine::stranger() const {
   if (std::string why = front_.stranger(); !why.empty()) return why;
   for (const Member& member : members_) {
     if (!member.fresh) continue;
-    if (member.running.build != member.props.build || member.running.model != member.props.model) {
-      return fmt::format("{} runs {} of build {}, attached to {} of build {}",
-                         member.replica.options().server, member.running.model,
-                         member.running.build, member.props.model, member.props.build);
+    if (member.seen != member.props) {
+      return fmt::format("{} is {} with {} now and was {} with {}", member.replica.options().server,
+                         member.seen.build, member.seen.model, member.props.build,
+                         member.props.model);
     }
     const Config now = values(member);
     for (std::size_t k = 0; k < now.size(); ++k) {
@@ -313,12 +312,13 @@ Health LlamaEngine::health() {
 
 Status LlamaEngine::requalify() {
   if (!look()) return fail(ErrorCode::kUnavailable, "HAProxy's runtime socket does not answer");
-  if (const Status ok = front_.accept(); !ok) return ok;
-  if (const Status ok = first_look(); !ok) return ok;  // another model of the same kind is taken
-  if (const std::string why = stranger(); !why.empty()) {
-    return fail(ErrorCode::kInvalidConfig, why);
-  }
-  return {};
+  std::vector<Props> before;
+  for (Member& member : members_) before.push_back(std::exchange(member.props, member.seen));
+  const Status ok = front_.accept();
+  const std::string why = ok ? stranger() : ok.error().message;
+  if (why.empty()) return first_look();
+  for (std::size_t r = 0; r < members_.size(); ++r) members_[r].props = before[r];
+  return fail(ErrorCode::kInvalidConfig, why);
 }
 
 }  // namespace arqon::adapters::llamacpp

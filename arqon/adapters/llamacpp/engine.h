@@ -45,8 +45,8 @@ class LlamaEngine final : public serving::Engine {
   struct Member {
     Replica replica;
     std::size_t place;  // in HAProxy's backend
-    Props props;    // what was attached to
-    Props running;  // what answered after the last restart that was not ours
+    Props props;  // as attached or requalified
+    Props seen;   // as it is now
     Slots slots;
     Metrics metrics;
     bool fresh = true;

@@ -41,7 +41,9 @@ Result<Slots> parse_slots(std::string_view json) {
   if (!value) return strange("/slots", value.error().message);
   const wire::Array* array = value->as_array();
   if (array == nullptr) return strange("/slots", "it is no list");
-  if (array->empty() || array->size() > kSlotsMax) return strange("/slots", "no slots, or too many");
+  if (array->empty() || array->size() > kSlotsMax) {
+    return strange("/slots", "no slots, or too many");
+  }
   Slots slots{.count = static_cast<int>(array->size())};
   double held = 0;
   for (const wire::Value& slot : *array) {

@@ -37,6 +37,7 @@ double busy_slots_between(const Metrics& from, const Metrics& to);
 // GET /props.
 struct Props {
   std::string build, model;
+  bool operator==(const Props&) const = default;
 };
 Result<Props> parse_props(std::string_view json);
 

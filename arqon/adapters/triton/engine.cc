@@ -121,7 +121,9 @@ Value LiveTriton::edited(const Value& config, const Config& setting) const {
 }
 
 Result<Config> LiveTriton::read_back(const Config& before, const Config& asked) {
-  const auto config = server_.config();
+  auto config = server_.config();
+  // A busy server may be late once; reading again is harmless.
+  if (!config && config.error().code == ErrorCode::kUnavailable) config = server_.config();
   if (!config) {
     return fail(ErrorCode::kUnavailable,
                 "loaded, but the config in force cannot be read: " + config.error().message);
@@ -186,7 +188,6 @@ void LiveTriton::began_again() {
   ++last_.epoch;
   for (serving::ClassCounters& counters : last_.classes) counters = {};
   late_remainder_ = failed_untraced_ = 0;
-  if (trace_) trace_->restarted();
 }
 
 void LiveTriton::count_traced(serving::ClassCounters& counters) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <optional>
 #include <system_error>
@@ -14,6 +15,8 @@
 namespace arqon::adapters::triton {
 namespace {
 
+// Files of one run may be finished a little out of order; a server needs longer than this to boot.
+constexpr std::chrono::seconds kDisorder{1};
 constexpr std::size_t kBytesMax = 32u << 20;  // about 35,000 requests a file
 
 // What the events of one request said so far.
@@ -106,41 +109,51 @@ void TraceLog::skip_existing() {
   for (std::uint64_t number = 0;; ++number) {
     const auto written = std::filesystem::last_write_time(numbered(number), none);
     if (none) return;
-    // The server writes them in order; what is older than the one before it is from another run.
-    if (number > 0 && written < last_write_) return;
-    last_write_ = written;
+    // What is older than the one before it is from another run.
+    if (number > 0 && written + kDisorder < last_write_) return;
+    last_write_ = std::max(last_write_, written);
     next_ = number + 1;
   }
 }
 
-void TraceLog::restarted() {
-  next_ = 0;
-  last_write_ += std::filesystem::file_time_type::duration(1);  // what was taken stays taken
+bool TraceLog::stale(std::filesystem::file_time_type written) const {
+  constexpr auto kNothing = std::filesystem::file_time_type::min();
+  return last_write_ != kNothing && written < last_write_ - kDisorder;
+}
+
+bool TraceLog::began_again() const {
+  std::error_code none;
+  const auto first = std::filesystem::last_write_time(numbered(0), none);
+  return next_ != 0 && !none && first > last_write_;
 }
 
 std::optional<std::vector<TracedRequest>> TraceLog::take(std::uint64_t number) {
   std::error_code none;
   const auto path = numbered(number);
   const auto written = std::filesystem::last_write_time(path, none);
-  if (none || written < last_write_) return std::nullopt;
+  if (none || stale(written)) return std::nullopt;
   const auto text = os::read_file(path, kBytesMax);
   if (!text) return std::nullopt;
   auto requests = parse_trace(*text, model_);
   if (!requests) {
     // Half-written: it is whole a moment later. Once the next one exists it never will be.
     const auto after = std::filesystem::last_write_time(numbered(number + 1), none);
-    if (none || after < written) return std::nullopt;
+    if (none || after + kDisorder < written) return std::nullopt;
     ++unreadable_;
     requests.emplace();
   }
-  last_write_ = written;
+  last_write_ = std::max(last_write_, written);
   return std::move(*requests);
 }
 
 std::vector<TracedRequest> TraceLog::poll() {
   std::vector<TracedRequest> all;
   for (int i = 0; i < kFilesPerPoll; ++i) {
-    const auto requests = take(next_);
+    auto requests = take(next_);
+    if (!requests && began_again()) {  // a server that restarts numbers from 0
+      next_ = 0;
+      requests = take(next_);
+    }
     if (!requests) break;
     all.insert(all.end(), requests->begin(), requests->end());
     ++next_;

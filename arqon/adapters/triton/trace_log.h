@@ -28,7 +28,8 @@ struct TracedRequest {
 Result<std::vector<TracedRequest>> parse_trace(std::string_view text, std::string_view model);
 
 // Follows the files of one server. One thread. Files are looked at one per number: files of an
-// earlier server that lie in the same place are passed over until they are written again.
+// earlier server that lie in the same place are passed over until they are written again; a server
+// that restarts numbers from 0.
 class TraceLog {
  public:
   TraceLog(std::filesystem::path file, std::string model)
@@ -38,13 +39,13 @@ class TraceLog {
   void skip_existing();
   // Requests of the files that became complete since the last call, at most kFilesPerPoll of them.
   std::vector<TracedRequest> poll();
-  // The server began again: so does the numbering.
-  void restarted();
   // Files that were complete and yet made no sense, so far.
   std::uint64_t unreadable() const { return unreadable_; }
 
  private:
   static constexpr int kFilesPerPoll = 1024;
+  bool began_again() const;
+  bool stale(std::filesystem::file_time_type written) const;
   std::filesystem::path numbered(std::uint64_t number) const;
   // The requests of one file when all of it is newer than what was seen.
   std::optional<std::vector<TracedRequest>> take(std::uint64_t number);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -76,6 +78,18 @@ Result<std::filesystem::path> state_root_of_process(std::int64_t pid) {
                 "\"state\"");
   }
   return std::filesystem::path(home) / ".local" / "state" / "arqonhpo" / "vllm";
+}
+
+std::int64_t parent_of(std::int64_t pid) {
+  const auto status = os::read_file(fmt::format("/proc/{}/status", pid), kEnvironmentBytesMax);
+  const std::string_view key = "\nPPid:\t";
+  const std::size_t at = status ? status->find(key) : std::string::npos;
+  std::int64_t parent = 0;
+  if (at != std::string::npos) {
+    const char* begin = status->data() + at + key.size();
+    std::from_chars(begin, status->data() + status->size(), parent);
+  }
+  return parent;
 }
 
 Result<EngineIdentity> read_identity(const std::filesystem::path& folder) {

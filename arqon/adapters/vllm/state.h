@@ -14,6 +14,8 @@ namespace arqon::adapters::vllm {
 // ${ARQONHPO_VLLM_STATE:-${XDG_STATE_HOME:-~/.local/state}/arqonhpo/vllm} as a process of ours has
 // it: the engine's environment counts, not the tuner's. kUnavailable when it cannot be read.
 Result<std::filesystem::path> state_root_of_process(std::int64_t pid);
+// 0 when it is not known.
+std::int64_t parent_of(std::int64_t pid);
 
 // kUnavailable when the file is not there or makes no sense.
 Result<EngineIdentity> read_identity(const std::filesystem::path& folder);

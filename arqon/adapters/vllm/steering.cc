@@ -63,8 +63,7 @@ Result<Steering> Steering::open(SteeringOptions options) {
   out.page_.set_tuner_pid(own_pid());
   if (auto qualified = out.qualify(); !qualified) return tl::unexpected(qualified.error());
   if (out.confirmed_.epoch == 0) {
-    const auto folder = out.state_folder();
-    if (folder) out.confirmed_ = read_confirmed(*folder, out.identity_).value_or(Block{});
+    out.confirmed_ = read_confirmed(out.folder_, out.identity_).value_or(Block{});
   }
   return out;
 }
@@ -142,7 +141,7 @@ Look::Scheduler Steering::scheduler() const {
     out.steps += r.steps;
     out.last_step = std::max(out.last_step, TimePoint(Duration(r.last_step_ns)));
     out.running += r.running;
-    out.waiting += r.waiting + r.skipped_waiting;
+    out.waiting += r.waiting;  // those it skipped are among them
     out.finished += r.finished;
     out.cap += r.effective[kBatchSize];
     free += static_cast<double>(r.blocks_free);
@@ -217,15 +216,13 @@ void Steering::settle_pending() {
 
 // --- The way back -------------------------------------------------------------------------------
 Status Steering::confirm(const std::vector<Slot>& tuned, TimePoint now) {
-  const auto folder = state_folder();
-  if (!folder) return tl::unexpected(folder.error());
   const InForce now_in_force = in_force(now);
   const std::int64_t epoch = pending_ ? command_.epoch : rank().epoch;
   const Block* base = given(epoch);
   Block block = base == nullptr ? Block{} : *base;
   block.epoch = base == nullptr ? next_epoch() : epoch;
   for (const Slot slot : tuned) block.set(slot, now_in_force.values[slot]);
-  if (auto written = write_confirmed(*folder, identity_, block); !written) return written;
+  if (auto written = write_confirmed(folder_, identity_, block); !written) return written;
   confirmed_ = block;
   page_.write_confirmed(block);
   return {};
@@ -264,10 +261,8 @@ std::string Steering::changed() const {
 }
 
 Status Steering::qualify() {
-  auto identity = read_identity();
-  if (!identity) return tl::unexpected(identity.error());
+  if (auto read = read_identity(); !read) return read;
   const bool other = qualified_ && qualified_->identity_hash != rank().identity_hash;
-  identity_ = std::move(*identity);
   qualified_ = rank();
   pending_ = false;
   if (other && confirmed_.epoch != 0) {
@@ -278,27 +273,40 @@ Status Steering::qualify() {
   return {};
 }
 
-Result<std::filesystem::path> Steering::state_folder() const {
-  if (!options_.state.empty()) return options_.state;
-  std::string name = options_.page.stem().string();
-  name.erase(0, std::string_view("arqonhpo-vllm-").size());
-  auto root = state_root_of_process(rank().pid);
-  if (!root) return tl::unexpected(root.error());
-  return *root / name;
+Status Steering::read_identity() {
+  std::vector<std::filesystem::path> folders = {options_.state};
+  if (options_.state.empty()) folders = folders_by_environment();
+  std::string last = "the engine's state folder is not known: give it as \"state\"";
+  for (const std::filesystem::path& folder : folders) {
+    auto identity = vllm::read_identity(folder);
+    if (!identity) {
+      last = identity.error().message;
+    } else if (identity_hash(*identity) != rank().identity_hash) {
+      last = fmt::format(
+          "{}/identity.json is another engine's (its hash is not the page's): give "
+          "each engine an ARQONHPO_VLLM_NAME of its own",
+          folder.string());
+    } else {
+      identity_ = std::move(*identity);
+      folder_ = folder;
+      return {};
+    }
+  }
+  return fail(ErrorCode::kUnavailable, last);
 }
 
-Result<EngineIdentity> Steering::read_identity() const {
-  const auto folder = state_folder();
-  if (!folder) return tl::unexpected(folder.error());
-  auto identity = vllm::read_identity(*folder);
-  if (!identity) return identity;
-  if (identity_hash(*identity) != rank().identity_hash) {
-    return fail(ErrorCode::kUnavailable,
-                fmt::format("{}/identity.json is another engine's (its hash is not the page's): "
-                            "give each engine an ARQONHPO_VLLM_NAME of its own",
-                            folder->string()));
+// vLLM names its processes, which wipes out the environment that the system shows: so its relatives
+// are asked too, and last this process, which mostly has the same user's. What identity.json says
+// there must be what the page says.
+std::vector<std::filesystem::path> Steering::folders_by_environment() const {
+  std::string name = options_.page.stem().string();
+  name.erase(0, std::string_view("arqonhpo-vllm-").size());
+  std::vector<std::filesystem::path> out;
+  for (const std::int64_t pid :
+       {rank().pid, reports_[kApiReport].pid, parent_of(rank().pid), own_pid()}) {
+    if (const auto root = state_root_of_process(pid)) out.push_back(*root / name);
   }
-  return identity;
+  return out;
 }
 
 }  // namespace arqon::adapters::vllm

@@ -87,8 +87,9 @@ class Steering {
   void read_reports();
   void settle_pending();
   bool counts(const Report& report) const;
-  Result<std::filesystem::path> state_folder() const;
-  Result<EngineIdentity> read_identity() const;
+  // Finds the state folder whose identity.json is that of the page.
+  Status read_identity();
+  std::vector<std::filesystem::path> folders_by_environment() const;
   const Block* given(std::int64_t epoch) const;
   std::int64_t next_epoch() const;
 
@@ -101,6 +102,7 @@ class Steering {
   std::int64_t lease_ns_ = 0;
   std::int64_t start_at_command_ns_ = 0;
   EngineIdentity identity_;
+  std::filesystem::path folder_;
   std::optional<Report> qualified_;  // rank 0 as it was
 };
 

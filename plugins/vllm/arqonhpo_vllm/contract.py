@@ -41,6 +41,7 @@ SCHEDULER_NEEDS = (
     _need("running", "list", SCHEDULER_FILE, "Scheduler"),
     _need("get_request_counts", "method", SCHEDULER_FILE, "Scheduler"),
     _need("scheduler_config.max_num_batched_tokens", "int", _CONFIG_FILE, "SchedulerConfig"),
+    _need("scheduler_config.enable_chunked_prefill", "bool", _CONFIG_FILE, "SchedulerConfig"),
     _need("scheduler_config.long_prefill_token_threshold", "int", _CONFIG_FILE, "SchedulerConfig"),
     _need("kv_cache_manager.watermark_blocks", "int", _CACHE_FILE, "KVCacheManager"),
     _need("kv_cache_manager.block_pool.num_gpu_blocks", "int", _POOL_FILE, "BlockPool"),

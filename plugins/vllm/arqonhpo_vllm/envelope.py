@@ -29,14 +29,17 @@ class Limits(NamedTuple):
     block_size: int
     blocks: int
     boot_token_budget: int
+    least_token_budget: int  # a smaller one would keep some request out for ever
 
 
 def scheduler_ranges(limits: Limits) -> tuple[Range, ...]:
     """Ranges of values 0-5. A budget below one step of every running request would starve decodes;
-    with drafting, vLLM's own budget leaves room for drafts, so that is the top."""
+    with drafting, vLLM's own budget leaves room for drafts, so that is the top. Where the least one
+    is above the top the budget stays where it is."""
     drafting = limits.num_speculative_tokens > 0
     top = limits.boot_token_budget if drafting else limits.max_num_batched_tokens
-    floor = min((1 + limits.num_speculative_tokens) * limits.max_num_seqs, top)
+    floor = (1 + limits.num_speculative_tokens) * limits.max_num_seqs
+    floor = min(max(floor, limits.least_token_budget), top)
     block = min(limits.block_size, limits.max_model_len)
     return (Range(1, limits.max_num_seqs),
             Range(floor, top),

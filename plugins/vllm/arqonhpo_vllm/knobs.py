@@ -27,6 +27,16 @@ def _set(config: Any, name: str, value: int | None) -> None:
     object.__setattr__(config, name, value)
 
 
+def _least_budget(scheduler: Any) -> int:
+    """Without chunks a whole prompt (or image) must fit into a step, with Mamba's aligned states a
+    whole block: less would keep a request in the queue for ever, and all behind it."""
+    config = scheduler.scheduler_config
+    if not config.enable_chunked_prefill or getattr(config, "disable_chunked_mm_input", False):
+        return config.max_num_batched_tokens
+    aligned = getattr(scheduler, "need_mamba_block_aligned_split", False)
+    return scheduler.block_size if aligned else 0
+
+
 class SchedulerKnobs:
     """Values 0-5, on one scheduler. Nothing is set before all is computed."""
 
@@ -41,7 +51,8 @@ class SchedulerKnobs:
         self.limits = Limits(
             scheduler.max_num_running_reqs, self._config.max_num_batched_tokens,
             scheduler.max_model_len, scheduler.num_spec_tokens, scheduler.block_size,
-            self._cache.block_pool.num_gpu_blocks, scheduler.max_num_scheduled_tokens)
+            self._cache.block_pool.num_gpu_blocks, scheduler.max_num_scheduled_tokens,
+            _least_budget(scheduler))
         self._ranges = scheduler_ranges(self.limits)
         self.supported = mask_of(SCHEDULER_VALUES)
         if not self._boot_table:

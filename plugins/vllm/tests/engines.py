@@ -9,12 +9,12 @@ BOOT = {"batch_size": 32, "prefill_token_budget": 2048, "long_prefill_threshold"
         "kv_headroom_blocks": 0, "reserve_full_prompt": 1}
 
 
-def config(asynchronous=True, model="m", table=None, spec=0, rank=0):
+def config(asynchronous=True, model="m", table=None, spec=0, rank=0, chunked=True):
     return SimpleNamespace(
         scheduler_config=SimpleNamespace(
             async_scheduling=asynchronous, max_num_seqs=32, max_num_batched_tokens=2048,
-            long_prefill_token_threshold=0, table=table, max_num_queued_reqs=None,
-            max_num_queued_tokens=None),
+            enable_chunked_prefill=chunked, long_prefill_token_threshold=0, table=table,
+            max_num_queued_reqs=None, max_num_queued_tokens=None),
         model_config=SimpleNamespace(model=model, revision=None, max_model_len=512),
         parallel_config=SimpleNamespace(world_size=1, data_parallel_rank=rank),
         num_speculative_tokens=spec)

@@ -101,6 +101,16 @@ def test_the_budget_keeps_room_for_every_request_and_its_drafts(tmp_path):
     assert set(engine.scheduler.dynamic_sd_lookup) == {4}
 
 
+def test_without_chunked_prefill_the_budget_stays_where_it_is(tmp_path):
+    """A prompt longer than the budget would wait for ever, and everybody behind it."""
+    engine = Engine(tmp_path, chunked=False)
+    tuner = engine.tuner()
+    tuner.lease(10, engine.now)
+    tuner.command(prefill_token_budget=512)
+    assert engine.step().values()["prefill_token_budget"] == 2048
+    assert engine.control.reasons == CLAMPED
+
+
 def test_speculation_moves_only_where_the_table_exists(tmp_path, engine, tuner):
     tuner.command(speculative_decoding_k=2, batch_size=3)
     assert engine.step().control.reasons == UNSUPPORTED

@@ -156,13 +156,11 @@ class RealTriton final : public testing::Rig {
     if (const Status edited = edit(place_.config(), from, to); !edited) return edited;
     return restart(true);
   }
+  // A model that fails to initialise: Triton keeps the old copy.
   Status refuse(bool on) {
     const fs::path model = place_.repository / "sleeper/1/model.py";
-    std::error_code error;
-    const fs::path away = model.string() + ".away";
-    fs::rename(on ? model : away, on ? away : model, error);
-    if (error) return fail(ErrorCode::kInternal, error.message());
-    return {};
+    constexpr std::string_view kFails = "raise RuntimeError('told to fail')\n";
+    return on ? edit(model, "", kFails) : edit(model, kFails, "");
   }
   Status set(Fault fault, bool on) {
     switch (fault) {
@@ -224,6 +222,13 @@ ARQON_ENGINE_SUITE(TritonReal, make_rig);
 
 // ---- Under load
 
+// Programs that want a core, per core, over the last minute.
+double load_per_core() {
+  const auto text = os::read_file("/proc/loadavg", 200);
+  const double load = text ? std::atof(text->c_str()) : 0;
+  return load / std::max(1U, std::thread::hardware_concurrency());
+}
+
 class TritonLive : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -255,7 +260,7 @@ TEST_F(TritonLive, forty_reloads_under_load_lose_nothing_and_stall_nobody) {
   bench::TritonLoad load(place_.url, "sleeper", 12);
   load.wait(1);
   // How long the machine holds a request up by itself, without any reload.
-  const bench::LoadWindow still = load.measure(8, 1e9);
+  const bench::LoadWindow still = load.measure(15, 1e9);
   const TimePoint from = load.now();
   const std::vector<Config> settings{{8, 20}, {12, 5}, {4, 5}, {6, 0}, {10, 10}, {2, 2}, {12, 20}};
   int reloads = 0;
@@ -281,7 +286,11 @@ TEST_F(TritonLive, forty_reloads_under_load_lose_nothing_and_stall_nobody) {
       std::max(0.0, stall_still_ms), slowest_s);
   EXPECT_EQ(during.failed, 0u);
   EXPECT_GT(during.requests, 3000u);
-  EXPECT_LT(stall_ms, std::max(150.0, 1.5 * stall_still_ms));
+  // A machine that keeps requests waiting by itself proves little; a reload that froze connections
+  // (as one over HTTP does) would show there too: it takes seconds.
+  const bool calm = still.p99_ms < kService_ms && load_per_core() < 1.5;
+  EXPECT_LT(stall_ms, calm ? 150.0 : std::max(600.0, 1.5 * stall_still_ms))
+      << (calm ? "" : "the machine was busy");
 }
 
 TEST_F(TritonLive, partial_and_failing_configs_never_reach_service) {
@@ -434,7 +443,8 @@ TEST_F(TritonLive, a_service_curve_of_one_epoch_is_the_models_own) {
   const auto full = std::ranges::find(*curve, 12, &ServicePoint::batch);
   ASSERT_NE(full, curve->end());
   fmt::print("batch 12: {:.1f} ms over {} executions\n", full->mean_ms, full->executions);
-  EXPECT_NEAR(full->mean_ms, 21, 4);
+  EXPECT_GT(full->mean_ms, 19.5);  // 8 + 12 ms of sleep
+  EXPECT_LT(full->mean_ms, load_per_core() < 1.5 ? 25 : 80);
   ASSERT_TRUE(engine->apply({8, 20}).has_value());
   EXPECT_TRUE(server.service_curve()->empty());  // a reload begins a new one
 }
