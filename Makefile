@@ -6,7 +6,7 @@ DEMO = mix-migration
 # The seeds of the traffic; scenarios/data/baselines.json keeps the searched settings for these.
 SEEDS ?= 1,2,3,4,5
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engines bench bench-live bench-triton python fuzz tidy clean
+.PHONY: help demo demo-vllm test test-engines bench bench-live bench-triton python fuzz tidy clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -16,6 +16,11 @@ demo:  ## tune a simulated fleet through shifting traffic and compare; writes a 
 	@$(SETUP) core
 	@tools/build release arqonhpo
 	@$(RELEASE)/apps/arqonhpo/arqonhpo tune $(DEMO) --compare --seeds $(SEEDS)
+
+demo-vllm:  ## tune a real vLLM on the CPU, strategies side by side; 1 GB to download once, 18 min
+	@$(SETUP) core engines
+	@tools/build release arqonhpo
+	@tools/demo_vllm
 
 test:  ## build with and without sanitizers, run every test; the last line counts them
 	@$(SETUP) python

@@ -113,7 +113,7 @@ class LiveRun {
 
  private:
   Status open_desk() {
-    auto log = DecisionLog::open(places_.state, scenario_.seed);
+    auto log = DecisionLog::open(places_.state, scenario_.seed, scenario_.knobs);
     if (!log) return tl::unexpected(log.error());
     log_.emplace(std::move(*log));
     const serving::Capabilities& caps = engine_->capabilities();

@@ -117,7 +117,8 @@ Status StateFolder::save(const documents::TuneResult& result,
   return os::write_file(folder_ / "learned.json", wire::write_json(document, 2) + "\n");
 }
 
-Result<DecisionLog> DecisionLog::open(const fs::path& folder, std::uint64_t seed) {
+Result<DecisionLog> DecisionLog::open(const fs::path& folder, std::uint64_t seed,
+                                      const Space& knobs) {
   std::error_code error;
   if (fs::exists(folder / "decisions.jsonl", error)) {
     fs::rename(folder / "decisions.jsonl", folder / "decisions.previous.jsonl", error);
@@ -128,13 +129,20 @@ Result<DecisionLog> DecisionLog::open(const fs::path& folder, std::uint64_t seed
   }
   auto file = os::AppendFile::open(folder / "decisions.jsonl");
   if (!file) return tl::unexpected(file.error());
-  return DecisionLog(std::move(*file), seed);
+  std::vector<std::string> slots;
+  for (const Parameter& p : knobs.parameters()) {
+    if (p.type != ParamType::kSimplex) slots.push_back(p.name);
+    for (std::size_t i = 0; p.type == ParamType::kSimplex && i < p.slots(); ++i) {
+      slots.push_back(fmt::format("{}/{}", p.name, p.choices[i]));
+    }
+  }
+  return DecisionLog(std::move(*file), seed, std::move(slots));
 }
 
 Status DecisionLog::append(const control::RunRecord& record) {
   if (record.changes.size() == changes_ && record.decisions.size() == decisions_) return {};
   control::RunRecord fresh;
-  fresh.knob_names = record.knob_names;
+  fresh.knob_names = slots_;
   fresh.changes.assign(record.changes.begin() + static_cast<std::ptrdiff_t>(changes_),
                        record.changes.end());
   fresh.decisions.assign(record.decisions.begin() + static_cast<std::ptrdiff_t>(decisions_),

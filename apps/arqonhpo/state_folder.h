@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "arqon/base/result.h"
 #include "arqon/documents/results.h"
@@ -39,14 +41,17 @@ class StateFolder {
 // decisions.previous.jsonl. One thread.
 class DecisionLog {
  public:
-  static Result<DecisionLog> open(const std::filesystem::path& folder, std::uint64_t seed);
+  static Result<DecisionLog> open(const std::filesystem::path& folder, std::uint64_t seed,
+                                  const Space& knobs);
   // Writes what `record` holds beyond the last call; on the disk when it returns.
   Status append(const control::RunRecord& record);
 
  private:
-  DecisionLog(os::AppendFile file, std::uint64_t seed) : file_(std::move(file)), seed_(seed) {}
+  DecisionLog(os::AppendFile file, std::uint64_t seed, std::vector<std::string> slots)
+      : file_(std::move(file)), slots_(std::move(slots)), seed_(seed) {}
 
   os::AppendFile file_;
+  std::vector<std::string> slots_;  // a name for each value of a setting
   std::uint64_t seed_ = 0;
   std::size_t changes_ = 0, decisions_ = 0;
 };

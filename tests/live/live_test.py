@@ -201,7 +201,7 @@ class Tune(LiveTest):
         self.assertIn("knobs.main.batch_size.max", error)
         self.assertIn('did you mean "main.batch_size"?', error)
         self.assertEqual(self.engine_state()["writes"], 0)
-        self.assertIn("for the simulated", self.expect(2, "tune", path, "--compare").stderr)
+        self.assertIn("it has none", self.expect(3, "tune", path, "--compare").stderr)
         self.assertIn("live engine", self.expect(2, "simulate", path).stderr)
         self.assertIn("for live engines", self.expect(2, "tune", "steady", "--mode", "auto").stderr)
 

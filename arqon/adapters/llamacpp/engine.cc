@@ -59,10 +59,12 @@ Status LlamaEngine::write_cap(Member& member, std::int64_t cap) {
   const auto after = front_.runtime().backend(backend);
   if (!after) return tl::unexpected(after.error());
   const haproxy::Server* found = after->find(server);
-  if (found == nullptr || found->maxconn != cap) {
-    return fail(ErrorCode::kConflict, "HAProxy said yes and the cap is another one");
+  // Another value than before is a clamp, which the answer of apply shows.
+  if (found == nullptr || !found->maxconn ||
+      (found->maxconn != cap && found->maxconn == now->servers[0].maxconn)) {
+    return fail(ErrorCode::kConflict, "HAProxy said yes and did nothing");
   }
-  member.cap = cap;
+  member.cap = *found->maxconn;
   return {};
 }
 

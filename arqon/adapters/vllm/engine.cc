@@ -119,6 +119,7 @@ void VllmEngine::describe(const std::vector<serving::Slo>& classes) {
   const Replica& first = *replicas_.front();
   capabilities_.identity = first.identity();
   capabilities_.engine = first.identity().engine;
+  capabilities_.keeps_confirmed = true;  // in the page, and in the state folder of the engine
   capabilities_.knobs = space_.parameters();
   capabilities_.replicas = static_cast<int>(replicas_.size());
   capabilities_.classes = classes;
