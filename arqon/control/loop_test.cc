@@ -5,48 +5,14 @@
 #include <cmath>
 
 #include "arqon/control/glide.h"
-#include "arqon/testing/fake_engine.h"
+#include "arqon/control/loop_test_fixture.h"
 
 namespace arqon::control {
 namespace {
 
-using testing::FakeClass;
 using testing::FakeEngine;
 
-std::vector<Parameter> one_knob() {
-  return {{.name = "main.prefill_token_budget",
-           .type = ParamType::kInt,
-           .scale = Scale::kLog,
-           .min = 256,
-           .max = 8192,
-           .step = 64,
-           .default_value = Config{8192}}};
-}
-
-std::vector<FakeClass> one_class() { return {{.slo = {.name = "code", .attainment = 0.99}}}; }
-
-LoopOptions options() {
-  LoopOptions o;
-  o.guardrails = {.limits = {{256, 8192, 2048}},
-                  .max_updates_per_second = 0.2,
-                  .reflex_updates_per_second = 0.2};
-  Protective down{};
-  down[static_cast<std::size_t>(serving::Limit::kGap)] = -1;
-  o.protective = {down};
-  return o;
-}
-
-// Bad share falls to 0.3 % at a budget of 1,024 and rises steeply on either side.
-double valley(const Config& c, std::size_t, double) {
-  const double octaves = std::log2(c[0] / 1024);
-  return std::min(0.9, 0.003 + 0.02 * octaves * octaves);
-}
-
-std::size_t count(const RunRecord& record, const std::string& action) {
-  std::size_t n = 0;
-  for (const DecisionRecord& d : record.decisions) n += d.action == action ? 1u : 0u;
-  return n;
-}
+LoopOptions options() { return control::options(2048); }
 
 RunRecord run(FakeEngine& engine, LoopOptions o, double seconds) {
   auto loop = Loop::create(engine, engine, std::move(o));
