@@ -69,7 +69,7 @@ class Loop {
     Arms judged;                // since it settled: for the verdict
     std::optional<TimeBlocks> blocks;     // a fleet of one: whose turn it is
     double block_waiting = 0;             // queue when this block began to count
-    std::array<double, 2> block_backlog;  // queue grown in the blocks of the test, the confirmed
+    std::array<double, 2> block_backlog{};  // queue grown in the blocks of the test, the confirmed
     serving::Observation last;  // of the arm under test
   };
 
