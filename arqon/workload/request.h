@@ -14,6 +14,7 @@ struct Request {
   std::uint32_t output_tokens = 1;
   std::uint16_t request_class = 0;  // index into the scenario's classes
   bool backfill = false;
+  std::uint8_t retries = 0;  // how often its client tries again when it is turned away
   float acceptance = 0;  // conditional acceptance of this request's draft tokens
 };
 
