@@ -125,7 +125,7 @@ TEST(ParseScenario, reads_classes_knobs_and_guardrails) {
   EXPECT_EQ(s.classes[0].ttft_ms_per_prompt_token, 0.1);
   EXPECT_EQ(s.classes[1].max_gap_ms, 200);
   EXPECT_EQ(s.classes[1].e2e_ms, 60000);
-  EXPECT_EQ(s.quality_min, (std::vector<double>{0.8, 0}));
+  EXPECT_EQ(s.quality, (std::vector<sim::QualityRule>{{0.8, 0.1}, {}}));
   ASSERT_EQ(s.knobs.size(), 4u);
   EXPECT_EQ(s.knobs[0].scale, Scale::kLog);
   EXPECT_EQ(s.protective[0], (Protective{{"gap", -1}, {"tpot", -1}, {"ttft", 1}}));

@@ -85,6 +85,7 @@ struct KvTransferSpec {
 struct QualityRule {
   double min = 0;            // least quality of a pool
   double below_per_day = 0;  // share of the day's requests so far that a lesser pool may answer
+  bool operator==(const QualityRule&) const = default;
 };
 
 struct FleetSpec {
