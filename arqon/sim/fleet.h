@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "arqon/sim/calibration.h"
+
 namespace arqon::sim {
 
 // Engine flags; an absent value means the engine's own default for that GPU.
@@ -37,6 +39,7 @@ struct PoolSpec {
   double price_per_million_tokens = 0;  // prompt and answer of every request that ended here
   double quality = 1;
   EngineSpec engine;
+  Calibration calibration;
 };
 
 // A classifier sends easy requests to a small model and hard ones to a large one; what the small

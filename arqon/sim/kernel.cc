@@ -24,6 +24,10 @@ Twin::Kernel::Kernel(TwinOptions options, RoutingPolicy policy, std::size_t seat
   const RouterSpec& router = options_.fleet.router;
   if (!router.weights.empty()) router_.set_weights(router.weights);
   if (router.cascade) threshold_ = router.cascade->threshold;
+  for (const PoolSpec& pool : options_.fleet.pools) {
+    front_end_ = std::max(front_end_, std::llround(pool.calibration.front_end_ms *
+                                                   static_cast<double>(kPsPerMs)));
+  }
   state_age_ = std::llround(router.state_age_ms * static_cast<double>(kPsPerMs));
   for (const workload::Request& r : trace_) {
     largest_request_ = std::max(largest_request_, std::uint64_t{r.prompt_tokens} + r.output_tokens);
@@ -61,7 +65,7 @@ void Twin::Kernel::find_lookahead() {
   const auto at_most = [&](Ps time) {
     lookahead_ = lookahead_ == 0 ? time : std::min(lookahead_, time);
   };
-  if (options_.closed_loop_concurrency > 0 || options_.fleet.router.cascade) at_most(kFrontEnd);
+  if (options_.closed_loop_concurrency > 0 || options_.fleet.router.cascade) at_most(front_end_);
   bool splits = false;
   for (const PoolSpec& pool : options_.fleet.pools) splits = splits || pool.prefill_replicas > 0;
   for (const KnobBinding& b : bindings_) splits = splits || b.kind == KnobKind::kPrefillReplicas;
@@ -77,7 +81,7 @@ Status Twin::Kernel::build_pool(std::size_t pool_index) {
   const auto step_time = std::make_shared<const StepTime>(
       *model, *gpu,
       StepTimeOptions{pool.tp, pool.dtype, pool.engine.async_scheduling, options_.draft_ms_base,
-                      options_.draft_ms_per_k});
+                      options_.draft_ms_per_k, pool.calibration});
   const EngineSettings settings = initial_settings(pool.engine, *gpu);
   if (Status s = check_settings(settings, pool.name); !s) return s;
   pool_state_.push_back({pool.replicas, pool.prefill_replicas});
@@ -117,7 +121,8 @@ Result<std::int64_t> Twin::Kernel::blocks_for(const Seat& seat, const BootSettin
       boot.kv_cache_blocks > 0
           ? boot.kv_cache_blocks
           : kv_blocks(*seat.model, *seat.gpu,
-                      {pool.tp, pool.dtype, boot.gpu_memory_utilization, boot.block_size});
+                      {pool.tp, pool.dtype, boot.gpu_memory_utilization, boot.block_size,
+                       pool.calibration.other_memory_gb});
   const std::int64_t needed =
       blocks_of(static_cast<std::int64_t>(largest_request_), boot.block_size);
   if (blocks < needed) {

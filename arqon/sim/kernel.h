@@ -157,6 +157,7 @@ class Twin::Kernel {
   Rng cascade_stream_, retry_stream_;
   Candidates candidates_;
   std::vector<double> depths_;  // per pool
+  Ps front_end_ = 0;  // from the client's send to the router: parsing, tokenising, the hop
   Ps state_age_ = 0;
   Ps loads_at_ = -1;  // when the router last looked
   // > 0: what ends at a replica may come back to the router so much later at the earliest.

@@ -25,13 +25,13 @@ constexpr double kRetryJitter = 0.25;
 void Twin::Kernel::dispatch_until(Ps end) {
   const bool open = options_.closed_loop_concurrency == 0;
   while (true) {
-    const Ps arrives = open && next_ < trace_.size() ? ps_of(trace_[next_].arrival) + kFrontEnd
+    const Ps arrives = open && next_ < trace_.size() ? ps_of(trace_[next_].arrival) + front_end_
                                                      : std::numeric_limits<Ps>::max();
     const Ps due = due_.empty() ? std::numeric_limits<Ps>::max() : due_.top().at;
     if (std::min(arrives, due) > end) return;
     if (arrives <= due) {
       const auto index = static_cast<std::uint32_t>(next_++);
-      dispatch({arrives, new_sequence(index, arrives - kFrontEnd, 0), index, Reason::kAsk});
+      dispatch({arrives, new_sequence(index, arrives - front_end_, 0), index, Reason::kAsk});
     } else {
       const Due next = due_.top();
       due_.pop();
@@ -161,7 +161,7 @@ void Twin::Kernel::turn_away(SequenceId id, std::size_t seat, Ps at) {
     sequence.prefilled = 0;
     sequence.prefill_target = sequence.prompt;
     sequence.kv_ready = false;
-    const Ps back = at + std::llround(static_cast<double>(wait) * part) + kFrontEnd;
+    const Ps back = at + std::llround(static_cast<double>(wait) * part) + front_end_;
     due_.push({back, id, sequence.trace_index, Reason::kAsk});
     return;
   }
@@ -179,7 +179,7 @@ void Twin::Kernel::forward(const Forwarded& forwarded) {
     sequence.prefilled = 0;
     sequence.prefill_target = sequence.prompt;
     sequence.forward = Forward::kNone;
-    due_.push({forwarded.at + kFrontEnd, forwarded.id, sequence.trace_index, Reason::kEscalate});
+    due_.push({forwarded.at + front_end_, forwarded.id, sequence.trace_index, Reason::kEscalate});
     return;
   }
   sequence.forward = Forward::kNone;
@@ -205,7 +205,7 @@ void Twin::Kernel::collect() {
 void Twin::Kernel::send_next(std::uint32_t slot, Ps at) {
   if (next_ >= trace_.size()) return;
   account_.arrive(next_, at);
-  due_.push({at + kFrontEnd, new_sequence(next_, at, slot), static_cast<std::uint32_t>(next_),
+  due_.push({at + front_end_, new_sequence(next_, at, slot), static_cast<std::uint32_t>(next_),
              Reason::kAsk});
   ++next_;
 }

@@ -6,8 +6,6 @@
 
 namespace arqon::sim {
 
-// Time from the client's send to the router: parsing, tokenising, the hop.
-constexpr Ps kFrontEnd = 4 * kPsPerMs;
 constexpr Ps kSeatTick = 250 * kPsPerMs;  // how often seats that change are looked after
 constexpr Ps kDrainSlice = kPsPerSecond;
 constexpr Ps kDrainMost = 600 * kPsPerSecond;

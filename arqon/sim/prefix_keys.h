@@ -19,6 +19,19 @@ struct PrefixKeys {
   }
 };
 
-inline PrefixKeys prefix_keys(const workload::Request&) { return {}; }
+// A recorded chain is what it is; without one, the system prompt and then the conversation. Keys of
+// both kinds differ by their highest bits.
+inline PrefixKeys prefix_keys(const workload::Request& request) {
+  constexpr std::uint64_t kSystem = std::uint64_t{1} << 62, kSession = std::uint64_t{1} << 63;
+  PrefixKeys out;
+  if (request.hashes != nullptr) {
+    out.recorded = request.hashes->chain;
+    return out;
+  }
+  if (request.session == 0) return out;
+  if (request.system_tokens > 0) out.keys[out.count++] = kSystem + request.system_prompt;
+  out.keys[out.count++] = kSession + request.session;
+  return out;
+}
 
 }  // namespace arqon::sim
