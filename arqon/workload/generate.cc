@@ -239,6 +239,16 @@ double factor_max(const std::vector<RatePoint>& rates) {
   return most;
 }
 
+// A trace that begins again repeats its shape, not its texts.
+std::shared_ptr<const PromptHashes> hashes_of_turn(std::shared_ptr<const PromptHashes> hashes,
+                                                   std::uint64_t turn) {
+  constexpr int kIdBits = 53;
+  if (hashes == nullptr || turn == 0) return hashes;
+  auto out = std::make_shared<PromptHashes>(*hashes);
+  for (std::uint64_t& id : out->chain) id += turn << kIdBits;
+  return out;
+}
+
 // Walks the recorded times at the speed of the present factor: a factor above 1 compresses time,
 // one below 1 keeps the clock and thins. A trace that ends begins again, thinned afresh.
 Result<Trace> replay(const Spec& spec, double scale, const TraceRows& rows, Duration pass,
@@ -277,7 +287,7 @@ Result<Trace> replay(const Spec& spec, double scale, const TraceRows& rows, Dura
                       .prompt_tokens = rows[i].prompt_tokens,
                       .output_tokens = rows[i].output_tokens,
                       .request_class = static_cast<std::uint16_t>(rows[i].request_class),
-                      .hashes = rows[i].hashes};
+                      .hashes = hashes_of_turn(rows[i].hashes, turn)};
       drawer.complete(request, out.size());
       out.push_back(request);
     }

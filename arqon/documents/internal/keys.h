@@ -121,18 +121,27 @@ inline constexpr string_view kRouterThreshold = "router.cascade_threshold";
 
 // -- scenario: workload
 inline constexpr std::array kWorkloadKeys =
-    std::to_array<string_view>({"source", "acceptance", "priority", "lengths", "segments"});
+    std::to_array<string_view>({"source", "acceptance", "priority", "retries", "diurnal", "spikes",
+                                "sessions", "lengths", "segments"});
+inline constexpr std::array kDiurnalKeys =
+    std::to_array<string_view>({"period_s", "swing", "peak_at_s", "lunch_dip", "weekend"});
+inline constexpr std::array kSpikesKeys =
+    std::to_array<string_view>({"per_hour", "factor", "seconds"});
+inline constexpr std::array kSessionsKeys =
+    std::to_array<string_view>({"kind", "system_prompts", "system_tokens", "zipf"});
+inline constexpr std::array kSessionKinds =
+    std::to_array<string_view>({"conversation", "agent"});
 inline constexpr std::array kSourceKinds =
     std::to_array<string_view>({"generator", "trace", "closed_loop"});
 inline constexpr std::array kGeneratorKeys =
-    std::to_array<string_view>({"generator", "rate_per_s", "cv"});
+    std::to_array<string_view>({"generator", "rate_per_s", "cv", "clients", "skew"});
 inline constexpr std::array kTraceKeys =
     std::to_array<string_view>({"trace", "path", "scale", "class"});
 inline constexpr std::array kClosedLoopSourceKeys = std::to_array<string_view>({"closed_loop"});
 inline constexpr std::array kClosedLoopKeys = std::to_array<string_view>(
     {"concurrency", "input_tokens", "output_tokens", "requests_per_slot", "length_jitter"});
 inline constexpr std::array kGenerators =
-    std::to_array<string_view>({"azure-conv", "azure-code", "poisson", "gamma"});
+    std::to_array<string_view>({"azure-conv", "azure-code", "poisson", "gamma", "multi-client"});
 inline constexpr std::array kTraceFormats =
     std::to_array<string_view>({"azure", "mooncake", "csv"});
 inline constexpr std::array kPriorities = std::to_array<string_view>({"online", "backfill"});

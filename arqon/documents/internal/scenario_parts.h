@@ -29,6 +29,9 @@ std::size_t replicas_in_all(const sim::FleetSpec& fleet);
 std::vector<workload::Spec> read_workloads(const Node& node,
                                            const std::vector<std::string>& classes,
                                            double duration_s);
+// What moves the traffic of a workload beside its source: retries, diurnal, spikes, sessions.
+void read_traffic(const Section& section, workload::Spec& spec);
+void append_traffic(const workload::Spec& spec, wire::Object& out);
 wire::Value workloads_value(const std::vector<workload::Spec>& workloads);
 
 // "knobs": fills scenario.knobs and scenario.protective. A knob that says no default takes the
