@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "arqon/sim/kv_pool.h"
 #include "arqon/sim/model_data.h"
 #include "arqon/sim/router.h"
 
@@ -60,9 +61,8 @@ Status check_pool(const PoolSpec& pool) {
     return invalid(fmt::format("pool \"{}\": unknown gpu \"{}\"; known: {}", pool.name, pool.gpu,
                                names_of(known_gpus())));
   }
-  if (pool.tp != 1 && pool.tp != 2 && pool.tp != 4 && pool.tp != 8) {
-    return invalid(
-        fmt::format("pool \"{}\": tp must be 1, 2, 4 or 8 (got {})", pool.name, pool.tp));
+  if (const std::string fault = split_fault(pool.model, pool.tp); !fault.empty()) {
+    return invalid(fmt::format("pool \"{}\": {}", pool.name, fault));
   }
   if (pool.dtype != "bf16" && pool.dtype != "fp8") {
     return invalid(
@@ -190,6 +190,32 @@ Status check_router(const RouterSpec& router, std::size_t replicas) {
 
 }  // namespace
 
+std::string memory_fault(const PoolSpec& pool) {
+  const GpuData& gpu = *find_gpu(pool.gpu);
+  const double utilization = pool.engine.gpu_memory_utilization.value_or(kMemoryUtilization);
+  const double room = utilization * gpu.memory_bytes;
+  const double weights = weight_bytes_per_gpu(*find_model(pool.model), pool.tp, pool.dtype);
+  if (weights >= room) {
+    return fmt::format(
+        "the weights of {} in {} take {:.1f} GB on each of {} GPUs, but gpu_memory_utilization {} of "
+        "a {} is {:.1f} GB: raise tp, or take a smaller dtype",
+        pool.model, pool.dtype, weights / 1e9, pool.tp, utilization, pool.gpu, room / 1e9);
+  }
+  const double other = pool.calibration.other_memory_gb * 1e9;
+  if (pool.engine.kv_cache_blocks.value_or(0) > 0 || weights + other < room) return "";
+  return fmt::format(
+      "beside {:.1f} GB of weights and {:.1f} GB of activations and buffers, the {:.1f} GB of "
+      "gpu_memory_utilization {} leave nothing to the KV cache: raise tp or gpu_memory_utilization",
+      weights / 1e9, other / 1e9, room / 1e9, utilization);
+}
+
+std::string split_fault(std::string_view model, int tp) {
+  const ModelData& m = *find_model(model);
+  if (tp >= 1 && tp <= 8 && (tp & (tp - 1)) == 0 && std::fmod(m.query_heads, tp) == 0) return "";
+  return fmt::format("tp must be 1, 2, 4 or 8 and divide the {} attention heads of {} (got {})",
+                     m.query_heads, model, tp);
+}
+
 Status check_fleet(const FleetSpec& fleet) {
   if (fleet.pools.empty()) return invalid("the fleet has no pools");
   if (fleet.pools.size() > 64) return invalid("a fleet has at most 64 pools");
@@ -197,6 +223,9 @@ Status check_fleet(const FleetSpec& fleet) {
   for (const PoolSpec& pool : fleet.pools) {
     if (Status s = check_pool(pool); !s) return s;
     if (Status s = check_counts(pool); !s) return s;
+    if (const std::string fault = memory_fault(pool); !fault.empty()) {
+      return invalid(fmt::format("pool \"{}\": {}", pool.name, fault));
+    }
     replicas += static_cast<std::size_t>(seats_of(pool));
   }
   if (!(fleet.restart_load_s >= 0 && fleet.restart_load_s <= 1e6)) {

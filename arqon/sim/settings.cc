@@ -178,7 +178,7 @@ EngineSettings initial_settings(const EngineSpec& spec, const GpuData& gpu) {
   out.live.max_tokens = spec.max_tokens.value_or(0);
   out.live.max_wait_ms = spec.max_wait_ms.value_or(0);
   out.boot.block_size = spec.block_size.value_or(16);
-  out.boot.gpu_memory_utilization = spec.gpu_memory_utilization.value_or(0.92);
+  out.boot.gpu_memory_utilization = spec.gpu_memory_utilization.value_or(kMemoryUtilization);
   out.boot.kv_cache_blocks = spec.kv_cache_blocks.value_or(0);
   return out;
 }

@@ -4,6 +4,7 @@
 
 #include "arqon/documents/internal/keys.h"
 #include "arqon/documents/internal/scenario_parts.h"
+#include "arqon/sim/checks.h"
 #include "arqon/sim/model_data.h"
 
 namespace arqon::documents::internal {
@@ -43,18 +44,26 @@ sim::EngineSpec read_engine(const Node& node) {
       assign(option, section.get(knob.name).number(range));
     }
   });
+  if (out.block_size && (*out.block_size % 16 != 0 || *out.block_size > 256)) {
+    section.get("block_size").fail(std::string(kBlockRule));
+  }
   assign(out.async_scheduling, section.get("async_scheduling").boolean());
   return out;
 }
 
-void read_tp(const Node& node, int& tp) {
+// False when it was refused.
+bool read_tp(const Node& node, const std::string& model, int& tp) {
+  if (!node) return true;
   const auto read = node.integer({.min = 1, .max = 8});
-  if (!read) return;
-  if (*read != 1 && *read != 2 && *read != 4 && *read != 8) {
-    node.fail("must be 1, 2, 4 or 8");
-    return;
+  if (!read) return false;
+  const std::string fault =
+      model.empty() ? "" : sim::split_fault(model, static_cast<int>(*read));
+  if (!fault.empty()) {
+    node.fail(fault);
+    return false;
   }
   tp = static_cast<int>(*read);
+  return true;
 }
 
 template <typename Table>
@@ -90,7 +99,7 @@ sim::PoolSpec read_pool(const Node& node) {
   const auto gpus = names_of(sim::known_gpus());
   if (const auto index = section.need("model").one_of(models)) out.model = models[*index];
   if (const auto index = section.need("gpu").one_of(gpus)) out.gpu = gpus[*index];
-  read_tp(section.get("tp"), out.tp);
+  const bool shared = read_tp(section.get("tp"), out.model, out.tp);
   const Node dtype = section.get("dtype");
   if (const auto index = dtype.one_of(kDtypes)) out.dtype = kDtypes[*index];
   const sim::GpuData* gpu = sim::find_gpu(out.gpu);
@@ -102,6 +111,11 @@ sim::PoolSpec read_pool(const Node& node) {
   assign(out.price_per_million_tokens, section.get("price_per_million_tokens").number(kPrice));
   assign(out.quality, section.get("quality").number(kFraction));
   out.engine = read_engine(section.get("engine"));
+  if (shared && !out.model.empty() && gpu != nullptr) {
+    const std::string fault = sim::memory_fault(out);
+    const Node at = section.has("tp") ? section.get("tp") : section.get("model");
+    if (!fault.empty()) at.fail(fault);
+  }
   return out;
 }
 

@@ -111,6 +111,9 @@ inline constexpr std::array kPoolKnobs = std::to_array<PoolKnob>({
     {"gpu_memory_utilization", false, 0.01, 1, true},
     {"kv_cache_blocks", true, 0, 1073741824, true},
 });
+// The attention kernels of vLLM take blocks of 16 tokens and multiples of it.
+inline constexpr string_view kBlockRule =
+    "must be a multiple of 16, at most 256: the attention kernels of vllm-v1 take no other";
 // Counts of replicas: of a pool as a whole, never of one replica.
 inline constexpr std::array kCountKnobs =
     std::to_array<string_view>({"replicas", "prefill_replicas"});

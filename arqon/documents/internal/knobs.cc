@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "arqon/documents/internal/keys.h"
 #include "arqon/documents/internal/parameters.h"
@@ -118,6 +119,10 @@ void fit_engine(const Section& section, const Target& target, Parameter& p) {
   }
   if (p.max > knob.max) {
     section.get("max").fail(fmt::format("must be {} or less", wire::shortest(knob.max)));
+  }
+  if (knob.name == "block_size" &&
+      (std::fmod(p.min, 16) != 0 || std::fmod(p.grid_step(), 16) != 0 || p.max > 256)) {
+    section.get(p.max > 256 ? "max" : "min").fail(fmt::format("each value {}", kBlockRule));
   }
   if (knob.restart && !section.has("class")) p.change_class = ChangeClass::kRestart;
   if (knob.restart && p.change_class != ChangeClass::kRestart &&
