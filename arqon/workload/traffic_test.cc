@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "arqon/workload/envelope.h"
 #include "arqon/workload/generate.h"
 #include "arqon/workload/multi_client.h"
+#include "arqon/workload/servegen.h"
 
 namespace arqon::workload {
 namespace {
@@ -136,6 +139,55 @@ TEST(Sessions, change_neither_arrivals_nor_what_others_draw) {
     EXPECT_EQ(plain[i].arrival, talking[i].arrival);
     EXPECT_EQ(plain[i].output_tokens, talking[i].output_tokens);
   }
+}
+
+const std::string kWindows =
+    "0,0,0,,0,0\n600,2,1.2,Gamma,0.7,0.7\n1200,1,3.5,Weibull,0.5,0.5\n1800,0,0,,0,0\n";
+const std::string kHours =
+    R"({"0": {"input_tokens": "{45: 0.25, 900: 0.75}", "output_tokens": "{7: 1.0}"},)"
+    R"( "1200": {"input_tokens": "{10: 1}", "output_tokens": "{3: 0.5, 4: 0.5}"}})";
+
+TEST(ServeGen, windows_become_requests_at_their_rates_and_lengths) {
+  const auto client = parse_servegen(kWindows, "t", kHours, "d");
+  ASSERT_TRUE(client.has_value()) << client.error().message;
+  std::vector<ServeGenClient> many(40, *client);
+  const auto rows = servegen_rows(many, 2400, Rng(1));
+  ASSERT_TRUE(rows.has_value());
+  double gamma = 0, weibull = 0, long_prompts = 0;
+  for (const TraceRow& row : *rows) {
+    const double t = to_seconds(row.at);
+    EXPECT_TRUE(t >= 600 && t < 1800);
+    (t < 1200 ? gamma : weibull) += 1;
+    if (t < 1200) {
+      EXPECT_EQ(row.output_tokens, 7u);
+      long_prompts += row.prompt_tokens == 900 ? 1 : 0;
+    } else {
+      EXPECT_EQ(row.prompt_tokens, 10u);
+    }
+  }
+  EXPECT_NEAR(gamma / (40 * 600 * 2), 1, 0.05);
+  EXPECT_NEAR(weibull / (40 * 600), 1, 0.1);
+  EXPECT_NEAR(long_prompts / gamma, 0.75, 0.02);
+}
+
+TEST(ServeGen, names_file_line_and_rule_of_what_is_wrong) {
+  const auto refusal = [](const std::string& trace, const std::string& dataset) {
+    const auto client = parse_servegen(trace, "t.csv", dataset, "d.json");
+    return client ? std::string("accepted") : client.error().message;
+  };
+  EXPECT_EQ(refusal("", kHours), "t.csv: no windows");
+  EXPECT_TRUE(refusal("0,1,1,Pareto,1,1\n", kHours).starts_with("t.csv:1: a window is"));
+  EXPECT_TRUE(refusal("0,0,0,,0,0\n600,nan,1,Gamma,1,1\n", kHours).starts_with("t.csv:2: a window"));
+  EXPECT_TRUE(refusal("-5,0,0,,0,0\n", kHours).starts_with("t.csv:1: a window"));
+  EXPECT_NE(refusal("600,0,0,,0,0\n0,0,0,,0,0\n", kHours).find("not after"), std::string::npos);
+  EXPECT_TRUE(refusal(kWindows, "[]").starts_with("d.json: must be an object"));
+  EXPECT_TRUE(refusal(kWindows, R"({"0": {"input_tokens": "{1: 1}"}})").starts_with("d.json: \"0\""));
+  EXPECT_TRUE(refusal(kWindows, R"({"0": {"input_tokens": "{1: -1}", "output_tokens": "{1: 1}"}})")
+                  .starts_with("d.json: \"0\""));
+  EXPECT_EQ(read_servegen("/nonexistent/a-trace.csv", 10, Rng(1)).error().code,
+            ErrorCode::kUnavailable);
+  EXPECT_NE(read_servegen("/nonexistent/a.csv", 10, Rng(1)).error().message.find("-trace.csv"),
+            std::string::npos);
 }
 
 TEST(Traffic, names_the_number_that_is_out_of_its_range) {

@@ -146,7 +146,7 @@ inline constexpr std::array kClosedLoopKeys = std::to_array<string_view>(
 inline constexpr std::array kGenerators =
     std::to_array<string_view>({"azure-conv", "azure-code", "poisson", "gamma", "multi-client"});
 inline constexpr std::array kTraceFormats =
-    std::to_array<string_view>({"azure", "mooncake", "csv"});
+    std::to_array<string_view>({"azure", "mooncake", "servegen", "csv"});
 inline constexpr std::array kPriorities = std::to_array<string_view>({"online", "backfill"});
 inline constexpr std::array kAcceptanceKeys =
     std::to_array<string_view>({"conditional", "draft_ms", "quality_sigma"});
