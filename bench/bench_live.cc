@@ -59,7 +59,8 @@ Status print_lead(const documents::Scenario& scenario, std::uint64_t seed, const
   }
   const double yesterday = measure["yesterday"];
   const double least = scenario.measure == "bad_share" ? 0.02 : 0.1 * std::abs(yesterday);
-  const bool gain = yesterday - measure["hindsight"] >= least && yesterday - measure["oracle"] >= least;
+  const bool gain =
+      yesterday - measure["hindsight"] >= least && yesterday - measure["oracle"] >= least;
   fmt::print("; {}\n  yesterday{}; hindsight{}; oracle", gain ? "gain" : "nothing to gain",
              setting_text(scenario, b.yesterday), setting_text(scenario, b.hindsight));
   for (const Config& part : b.oracle) fmt::print(" |{}", setting_text(scenario, part));

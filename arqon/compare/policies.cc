@@ -40,8 +40,8 @@ int direction_of(const documents::Protective& map, serving::Limit limit) {
   return found == map.end() ? 0 : found->second;
 }
 
-// What a script does that watches the queue: some requests from the best pool to the least one while
-// a limit is broken, and back while all is well.
+// What a script does that watches the queue: some requests from the best pool to the least one
+// while a limit is broken, and back while all is well.
 void spill(const documents::Scenario& scenario, std::span<double> shares, bool broken) {
   const auto& pools = scenario.fleet.pools;
   if (shares.size() != pools.size()) return;

@@ -202,7 +202,8 @@ constexpr Edit kScenarioEdits[] = {
      "\"fp8\""},
     {"dtype_unknown", "\"fp8\"", "\"fp16\"", "fleet.pools[0].dtype"},
     {"replicas_zero", "\"replicas\": 2", "\"replicas\": 0", "fleet.pools[0].replicas"},
-    {"weights_larger_than_memory", "\"tp\": 4, \"dtype\": \"fp8\"", "\"tp\": 1, \"dtype\": \"bf16\"",
+    {"weights_larger_than_memory", "\"tp\": 4, \"dtype\": \"fp8\"", "\"tp\": 1, \"dtype\": "
+                                                                    "\"bf16\"",
      "fleet.pools[0].tp", "1, \"dtype\": \"bf16\""},
     {"nothing_left_to_the_cache", "\"tp\": 4, \"dtype\": \"fp8\"", "\"tp\": 1, \"dtype\": \"fp8\"",
      "fleet.pools[0].tp"},

@@ -91,12 +91,14 @@ Status check_counts(const PoolSpec& pool) {
                                pool.name, pool.replicas, pool.replicas_max));
   }
   if (pool.prefill_replicas < 0 || pool.prefill_replicas >= pool.replicas) {
-    return invalid(fmt::format("pool \"{}\": prefill_replicas must leave a replica to decode: lie in "
+    return invalid(fmt::format("pool \"{}\": prefill_replicas must leave a replica to decode: "
+                               "lie in "
                                "[0, {}] (got {})",
                                pool.name, pool.replicas - 1, pool.prefill_replicas));
   }
   if (!(pool.price_per_million_tokens >= 0 && pool.price_per_million_tokens <= 1e6)) {
-    return invalid(fmt::format("pool \"{}\": price_per_million_tokens must lie in [0, 1e6] (got {})",
+    return invalid(fmt::format("pool \"{}\": price_per_million_tokens must lie in [0, 1e6] (got "
+                               "{})",
                                pool.name, pool.price_per_million_tokens));
   }
   return {};
@@ -197,7 +199,8 @@ std::string memory_fault(const PoolSpec& pool) {
   const double weights = weight_bytes_per_gpu(*find_model(pool.model), pool.tp, pool.dtype);
   if (weights >= room) {
     return fmt::format(
-        "the weights of {} in {} take {:.1f} GB on each of {} GPUs, but gpu_memory_utilization {} of "
+        "the weights of {} in {} take {:.1f} GB on each of {} GPUs, but gpu_memory_utilization "
+        "{} of "
         "a {} is {:.1f} GB: raise tp, or take a smaller dtype",
         pool.model, pool.dtype, weights / 1e9, pool.tp, utilization, pool.gpu, room / 1e9);
   }

@@ -55,7 +55,8 @@ std::string known_addresses(const FleetSpec& fleet) {
   std::string names;
   for (const EngineKnob& knob : kKnobs) names += std::string(knob.name) + ", ";
   return fmt::format(
-      "known: router.weights, router.pool_weights, router.spill_depth, router.cascade_threshold, and "
+      "known: router.weights, router.pool_weights, router.spill_depth, router.cascade_threshold, "
+      "and "
       "POOL.KNOB or POOL/N.KNOB with pools {} and knobs {}replicas, prefill_replicas",
       pools, names);
 }

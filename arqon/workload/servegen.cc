@@ -74,13 +74,16 @@ Result<std::vector<ServeGenWindow>> windows_of(std::string_view text, std::strin
     if (!row.empty() && row.back() == '\r') row.remove_suffix(1);
     const auto window = window_of(row);
     if (!window) {
-      return invalid(fmt::format("{}:{}: a window is start_s,rate,cv,family,shape,scale with rate 0 to "
-                                 "{} and, unless it is 0, family Gamma or Weibull and shape and scale "
+      return invalid(fmt::format("{}:{}: a window is start_s,rate,cv,family,shape,scale with "
+                                 "rate 0 to "
+                                 "{} and, unless it is 0, family Gamma or Weibull and shape and "
+                                 "scale "
                                  "above 0",
                                  file, line, kRateMax));
     }
     if (!out.empty() && window->start_s <= out.back().start_s) {
-      return invalid(fmt::format("{}:{}: starts at {} s, not after the window before it ({} s)", file,
+      return invalid(fmt::format("{}:{}: starts at {} s, not after the window before it ({} s)", "
+                                 "file,
                                  line, window->start_s, out.back().start_s));
     }
     if (out.size() >= kWindowsMax) return invalid(fmt::format("{}: too many windows", file));
@@ -135,8 +138,10 @@ Result<std::vector<ServeGenHours>> hours_of(std::string_view text, std::string_v
     };
     auto input = part("input_tokens"), output = part("output_tokens");
     if (!start || !(*start >= 0 && *start <= kSecondsMax) || !input || !output) {
-      return invalid(fmt::format("{}: \"{}\" must be a second with input_tokens and output_tokens like "
-                                 "\"{{45: 0.5, 46: 0.5}}\", tokens 0 to {}, shares from 0, not all 0",
+      return invalid(fmt::format("{}: \"{}\" must be a second with input_tokens and "
+                                 "output_tokens like "
+                                 "\"{{45: 0.5, 46: 0.5}}\", tokens 0 to {}, shares from 0, not "
+                                 "all 0",
                                  file, key.substr(0, 40), kTokensMax));
     }
     out.push_back({*start, std::move(*input), std::move(*output)});
@@ -208,7 +213,8 @@ Result<TraceRows> servegen_rows(const std::vector<ServeGenClient>& clients, doub
     }
   }
   if (!(expected < kRowsMax)) {
-    return invalid(fmt::format("{:.3g} requests in {} s: more than 20 million; take fewer clients or a "
+    return invalid(fmt::format("{:.3g} requests in {} s: more than 20 million; take fewer "
+                               "clients or a "
                                "shorter run",
                                expected, span_s));
   }
@@ -240,7 +246,8 @@ Result<TraceRows> read_servegen(const std::filesystem::path& path, double span_s
     std::sort(traces.begin(), traces.end());
   }
   if (traces.empty() || traces.size() > kClientsMax) {
-    return invalid(fmt::format("{}: needs 1 to {} files NAME{}", path.string(), kClientsMax, kTraceEnd));
+    return invalid(
+        fmt::format("{}: needs 1 to {} files NAME{}", path.string(), kClientsMax, kTraceEnd));
   }
   std::vector<ServeGenClient> clients;
   for (const std::filesystem::path& trace : traces) {

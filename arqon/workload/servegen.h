@@ -2,7 +2,7 @@
 // window of ten minutes a rate and a law of gaps, and for each few hours the distribution of
 // lengths. Of a client NAME there are two files:
 //   NAME-trace.csv     start_s,rate,cv,family,shape,scale   no header; rate 0 = not active
-//   NAME-dataset.json  {"0": {"input_tokens": "{45: 0.01, 46: 0.99}", "output_tokens": "{...}"}, ...}
+//   NAME-dataset.json  {"0": {"input_tokens": "{45: 0.01, 46: 0.99}", "output_tokens": "{}"}, ..}
 // by the second from which on it holds, lengths as Python writes a dictionary.
 #pragma once
 

@@ -47,7 +47,8 @@ class Lines {
   Status add(TraceRows& rows, TraceRow row) const {
     if (rows.size() >= kRowsMax) return error("more than 20 million rows");
     if (!rows.empty() && row.at < rows.back().at) {
-      return error(fmt::format("{} s after the first row, which is earlier than the row before ({} s): "
+      return error(fmt::format("{} s after the first row, which is earlier than the row before "
+                               "({} s): "
                                "rows must be in the order of time",
                                to_seconds(row.at), to_seconds(rows.back().at)));
     }
@@ -235,9 +236,11 @@ Result<TraceRows> parse_mooncake(std::string_view text, std::string_view file) {
     const auto in = whole_field(*value, "input_length", 1, kTokensMax);
     const auto out = whole_field(*value, "output_length", 1, kTokensMax);
     if (!in || !out) {
-      return lines.error(fmt::format(
-          "input_length and output_length must be whole numbers from 1 to {} (got {}, {})", kTokensMax,
-          shown_field(*value, "input_length"), shown_field(*value, "output_length")));
+      return lines.error(
+          fmt::format("input_length and output_length must be whole numbers from 1 to {} "
+                      "(got {}, {})",
+                      kTokensMax, shown_field(*value, "input_length"),
+                      shown_field(*value, "output_length")));
     }
     const auto at = whole_field(*value, "timestamp", 0, kMsMax);
     if (!at) {
@@ -247,7 +250,8 @@ Result<TraceRows> parse_mooncake(std::string_view text, std::string_view file) {
     if (rows.empty()) first = *at;
     auto hashes = hash_ids(*value, *in);
     if (!hashes) {
-      return lines.error(fmt::format("hash_ids must be whole numbers from 0 to {}, one for each block "
+      return lines.error(fmt::format("hash_ids must be whole numbers from 0 to {}, one for each "
+                                     "block "
                                      "of {} tokens of the input and no more (got {})",
                                      kHashMax, PromptHashes{}.block_tokens,
                                      shown_field(*value, "hash_ids")));

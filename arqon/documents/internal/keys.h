@@ -75,7 +75,8 @@ inline constexpr std::array kRouterKeys = std::to_array<string_view>(
     {"policy", "state_age_ms", "weights", "pool_weights", "spill_depth", "cascade"});
 inline constexpr std::array kCascadeKeys = std::to_array<string_view>(
     {"small", "large", "threshold", "separation", "hard_share", "caught", "false_alarms"});
-inline constexpr std::array kKvTransferKeys = std::to_array<string_view>({"gb_per_s", "latency_ms"});
+inline constexpr std::array kKvTransferKeys =
+    std::to_array<string_view>({"gb_per_s", "latency_ms"});
 inline constexpr std::array kEventKeys =
     std::to_array<string_view>({"at_s", "event", "replica", "speed"});
 // In the order of sim::FleetEventKind.
