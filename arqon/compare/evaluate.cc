@@ -57,6 +57,7 @@ Result<std::unique_ptr<sim::Twin>> make_twin(const documents::Scenario& scenario
   sim::TwinOptions options;
   options.fleet = scenario.fleet;
   options.classes = scenario.classes;
+  options.quality = scenario.quality;
   options.knobs = scenario.knobs;
   options.trace = trace;
   options.seed = seed;
