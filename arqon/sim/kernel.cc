@@ -25,8 +25,8 @@ Twin::Kernel::Kernel(TwinOptions options, RoutingPolicy policy, std::size_t seat
   if (!router.weights.empty()) router_.set_weights(router.weights);
   if (router.cascade) threshold_ = router.cascade->threshold;
   for (const PoolSpec& pool : options_.fleet.pools) {
-    front_end_ = std::max(front_end_, std::llround(pool.calibration.front_end_ms *
-                                                   static_cast<double>(kPsPerMs)));
+    const double ms = pool.calibration.front_end_ms;
+    front_end_ = std::max<Ps>(front_end_, std::llround(ms * static_cast<double>(kPsPerMs)));
   }
   state_age_ = std::llround(router.state_age_ms * static_cast<double>(kPsPerMs));
   for (const workload::Request& r : trace_) {
