@@ -141,6 +141,25 @@ void Account::judge_decoding(Sequence& sequence, Ps gap, Ps now) {
   if (now - sequence.arrival > limits.e2e) mark(sequence, Limit::kE2e);
 }
 
+Ps Account::first_token_deadline(const Sequence& sequence, double factor) const {
+  const Limits& limits = limits_[sequence.request_class];
+  const double after =
+      factor * (limits.ttft + limits.ttft_per_token * static_cast<double>(sequence.prompt));
+  return after < 1e18 ? sequence.arrival + std::llround(after) : kNever;
+}
+
+void Account::check() const {
+  std::uint64_t arrived = 0, ended = 0;
+  for (std::size_t c = 0; c < results_.size(); ++c) {
+    const serving::Ledger& ledger = results_[c].ledger;
+    arrived += ledger.arrived;
+    ended += ledger.good + ledger.late + ledger.cut + ledger.rejected;
+    ARQON_ASSERT(counters_[c].good == ledger.good);
+    ARQON_ASSERT(counters_[c].good + counters_[c].bad <= counters_[c].arrived);
+  }
+  ARQON_ASSERT(arrived == arrived_ && ended == ended_);
+}
+
 void Account::first_token(Sequence& sequence) {
   const Ps ttft = sequence.first_token - sequence.arrival;
   if (ttft_broken(sequence, ttft)) mark(sequence, Limit::kTtft);

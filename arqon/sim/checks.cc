@@ -9,6 +9,7 @@
 
 #include "arqon/sim/model_data.h"
 #include "arqon/sim/router.h"
+#include "arqon/sim/scheduler.h"
 
 namespace arqon::sim {
 namespace {
@@ -78,9 +79,9 @@ Status check_pool(const PoolSpec& pool) {
   if (!(pool.price_per_gpu_hour >= 0)) {
     return invalid(fmt::format("pool \"{}\": price_per_gpu_hour must not be negative", pool.name));
   }
-  if (pool.engine.scheduler != "vllm-v1") {
-    return invalid(fmt::format("pool \"{}\": unknown scheduler \"{}\"; known: vllm-v1", pool.name,
-                               pool.engine.scheduler));
+  if (const auto scheduler = scheduler_options(pool.engine, fmt::format("pool \"{}\"", pool.name));
+      !scheduler) {
+    return tl::unexpected<Error>(scheduler.error());
   }
   return check_calibration(pool);
 }

@@ -12,7 +12,7 @@ namespace arqon::sim {
 
 // Engine flags; an absent value means the engine's own default for that GPU.
 struct EngineSpec {
-  std::string scheduler = "vllm-v1";
+  std::string scheduler = "vllm-v1";  // "tensorrt-llm", "triton": scheduler.h
   std::optional<std::int64_t> batch_size;              // running cap (max_num_seqs)
   std::optional<std::int64_t> prefill_token_budget;    // max_num_batched_tokens
   std::optional<std::int64_t> long_prefill_threshold;  // 0 = off
@@ -24,6 +24,15 @@ struct EngineSpec {
   std::optional<double> gpu_memory_utilization;
   std::optional<std::int64_t> kv_cache_blocks;  // overrides the memory model
   bool async_scheduling = true;
+  std::optional<double> deadline_shed;  // give up in the queue at so many TTFT limits; 0 = off
+  bool prefix_caching = true;
+  double watermark = 0;                             // share of blocks that admission leaves free
+  std::vector<std::int64_t> preferred_batch_sizes;  // scheduler "triton" only
+  struct SpeculationStep {
+    std::int64_t batch_max = 1, k = 0;
+  };
+  // At most k drafts while so many sequences decode, none beyond the last row; empty = always k.
+  std::vector<SpeculationStep> speculation_by_batch;
 };
 
 struct PoolSpec {
