@@ -93,7 +93,8 @@ Status Twin::Kernel::build_pool(std::size_t pool_index) {
                            .settings = settings,
                            .blocks = *blocks,
                            .index = static_cast<int>(index),
-                           .step_by_step = options_.step_by_step};
+                           .step_by_step = options_.step_by_step,
+                           .step_log = options_.step_log};
     if (options_.closed_loop_concurrency > 0) options.finished_slots = &finished_slots_;
     seat.replica = std::make_unique<Replica>(
         std::move(options),

@@ -30,7 +30,8 @@ Replica::Replica(ReplicaOptions options, Noise noise, SequenceSlab& slab, Accoun
       live_(options.settings.live),
       boot_(options.settings.boot),
       blocks_(options.blocks),
-      speculation_(live_.speculative_decoding_k) {
+      speculation_(live_.speculative_decoding_k),
+      step_log_(std::move(options.step_log)) {
   ARQON_ASSERT(blocks_ > 0 && step_time_ != nullptr);
 }
 
@@ -351,6 +352,7 @@ std::int64_t Replica::run_length(Ps first, Ps growth, Ps horizon) const {
 
 void Replica::count_run(Ps first, Ps growth, std::int64_t steps, Ps total) {
   pending_ = {steps, now_ + total, first + growth * (steps - 1)};
+  if (step_log_ != nullptr) log_run(steps);
   const std::uint64_t n = decoding_.size();
   const auto k = static_cast<std::uint64_t>(steps);
   stats_.steps += k;
@@ -367,6 +369,20 @@ void Replica::count_run(Ps first, Ps growth, std::int64_t steps, Ps total) {
   const auto d = static_cast<Wide>(first), g = static_cast<Wide>(growth);
   const auto h = static_cast<Wide>(held), r = static_cast<Wide>(context_rate_);
   stats_.context_time += k * d * h + (d * r + g * h) * j1 + g * r * j2;
+}
+
+void Replica::log_run(std::int64_t steps) const {
+  std::uint32_t tokens = 0;
+  for (const Chunk& chunk : chunks_) tokens += chunk.tokens;
+  step_log_->add({.begin = now_,
+                  .end = pending_.end,
+                  .steps = static_cast<std::uint32_t>(steps),
+                  .decodes = static_cast<std::uint32_t>(decoding_.size()),
+                  .chunks = static_cast<std::uint32_t>(chunks_.size()),
+                  .chunk_tokens = tokens,
+                  .waiting = static_cast<std::uint32_t>(waiting_.size()),
+                  .kv_use = static_cast<float>(kv_use()),
+                  .replica = static_cast<std::uint16_t>(index_)});
 }
 
 void Replica::settle() {

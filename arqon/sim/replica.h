@@ -22,6 +22,7 @@
 #include "arqon/sim/noise.h"
 #include "arqon/sim/sequence.h"
 #include "arqon/sim/settings.h"
+#include "arqon/sim/step_log.h"
 #include "arqon/sim/step_time.h"
 
 namespace arqon::sim {
@@ -54,6 +55,7 @@ struct ReplicaOptions {
   std::int64_t blocks = 0;
   int index = 0;  // fleet-wide
   bool step_by_step = false;
+  std::shared_ptr<StepLog> step_log;  // null = not recorded
   std::vector<FinishedSlot>* finished_slots = nullptr;  // closed loop: filled at finish
 };
 
@@ -149,6 +151,7 @@ class Replica {
   Ps decode_base();
   std::int64_t run_length(Ps first, Ps growth, Ps horizon) const;
   void count_run(Ps first, Ps growth, std::int64_t steps, Ps total);
+  void log_run(std::int64_t steps) const;
 
   void settle();
   void settle_chunks();
@@ -192,6 +195,7 @@ class Replica {
   GapStack gaps_;
   std::vector<Ps> decode_base_;  // memo by decoding sequences; 0 = unknown
   ReplicaStats stats_;
+  std::shared_ptr<StepLog> step_log_;
 };
 
 }  // namespace arqon::sim
