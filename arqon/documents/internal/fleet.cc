@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "arqon/documents/internal/calibration.h"
 #include "arqon/documents/internal/keys.h"
 #include "arqon/documents/internal/scenario_parts.h"
 #include "arqon/sim/model_data.h"
@@ -66,7 +67,7 @@ std::vector<std::string_view> names_of(const Table& table) {
   return out;
 }
 
-sim::PoolSpec read_pool(const Node& node) {
+sim::PoolSpec read_pool(const Node& node, const std::filesystem::path& folder) {
   const Section section(node, kPoolKeys);
   sim::PoolSpec out;
   const Node name = section.need("name");
@@ -89,6 +90,7 @@ sim::PoolSpec read_pool(const Node& node) {
   assign(out.price_per_gpu_hour, section.get("price_per_gpu_hour").number(kPrice));
   assign(out.quality, section.get("quality").number(kFraction));
   out.engine = read_engine(section.get("engine"));
+  read_pool_calibration(section.get("calibration"), folder, out);
   return out;
 }
 
@@ -153,12 +155,12 @@ std::size_t replicas_in_all(const sim::FleetSpec& fleet) {
   return out;
 }
 
-sim::FleetSpec read_fleet(const Node& node) {
+sim::FleetSpec read_fleet(const Node& node, const std::filesystem::path& folder) {
   const Section section(node, kFleetKeys);
   sim::FleetSpec out;
   const Node pools = section.need("pools");
   for (const Node& item : pools.items(kPoolsMax)) {
-    sim::PoolSpec pool = read_pool(item);
+    sim::PoolSpec pool = read_pool(item, folder);
     const bool twin = std::any_of(out.pools.begin(), out.pools.end(),
                                   [&](const auto& other) { return other.name == pool.name; });
     if (twin && !pool.name.empty()) {
@@ -178,16 +180,18 @@ sim::FleetSpec read_fleet(const Node& node) {
 wire::Object fleet_object(const sim::FleetSpec& fleet) {
   wire::Array pools;
   for (const sim::PoolSpec& pool : fleet.pools) {
-    pools.emplace_back(
-        wire::Object{{"name", pool.name},
-                     {"model", pool.model},
-                     {"gpu", pool.gpu},
-                     {"tp", pool.tp},
-                     {"dtype", pool.dtype},
-                     {"replicas", pool.replicas},
-                     {"price_per_gpu_hour", wire::compact_number(pool.price_per_gpu_hour)},
-                     {"quality", wire::compact_number(pool.quality)},
-                     {"engine", engine_object(pool.engine)}});
+    wire::Object object{{"name", pool.name},
+                        {"model", pool.model},
+                        {"gpu", pool.gpu},
+                        {"tp", pool.tp},
+                        {"dtype", pool.dtype},
+                        {"replicas", pool.replicas},
+                        {"price_per_gpu_hour", wire::compact_number(pool.price_per_gpu_hour)},
+                        {"quality", wire::compact_number(pool.quality)},
+                        {"engine", engine_object(pool.engine)}};
+    wire::Object calibration = scalars_object(pool.calibration);
+    if (!calibration.empty()) object.emplace_back("calibration", std::move(calibration));
+    pools.emplace_back(std::move(object));
   }
   wire::Object router{{"policy", fleet.router.policy},
                       {"state_age_ms", wire::compact_number(fleet.router.state_age_ms)}};

@@ -68,7 +68,8 @@ inline constexpr std::array kProtectiveWays = std::to_array<string_view>({"down"
 inline constexpr std::array kFleetKeys =
     std::to_array<string_view>({"pools", "router", "noise", "restart_load_s"});
 inline constexpr std::array kPoolKeys = std::to_array<string_view>(
-    {"name", "model", "gpu", "tp", "dtype", "replicas", "price_per_gpu_hour", "quality", "engine"});
+    {"name", "model", "gpu", "tp", "dtype", "replicas", "price_per_gpu_hour", "quality", "engine",
+     "calibration"});
 inline constexpr std::array kCalibrationScalars = std::to_array<string_view>(
     {"host_ms", "host_ms_per_sequence", "host_overlap", "front_end_ms", "linear_memory",
      "linear_compute", "linear_scale", "decode_kv", "other_memory_gb"});

@@ -1,6 +1,7 @@
 // The parts of a scenario that have readers and writers of their own.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,8 @@ namespace arqon::documents::internal {
 // folders, addresses and metric names.
 bool plain_name(std::string_view name, bool dots);
 
-sim::FleetSpec read_fleet(const Node& node);
+// Calibrations that a pool names are read relative to `folder`.
+sim::FleetSpec read_fleet(const Node& node, const std::filesystem::path& folder);
 wire::Object fleet_object(const sim::FleetSpec& fleet);
 // The option of the engine that a knob of this name stands for, where the document states it.
 std::optional<double> engine_option(const sim::EngineSpec& engine, std::string_view name);
