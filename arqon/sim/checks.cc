@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -24,6 +25,30 @@ std::string names_of(const Table& table) {
 
 tl::unexpected<Error> invalid(std::string message) {
   return fail(ErrorCode::kInvalidConfig, std::move(message));
+}
+
+Status check_calibration(const PoolSpec& pool) {
+  const Calibration& c = pool.calibration;
+  struct Range {
+    std::string_view name;
+    double value, min, max;
+  };
+  const std::array<Range, 9> ranges = {
+      {{"host_ms", c.host_ms, 0, 100},
+       {"host_ms_per_sequence", c.host_ms_per_sequence, 0, 1},
+       {"host_overlap", c.host_overlap.value_or(0), 0, 1},
+       {"front_end_ms", c.front_end_ms, 0.1, 10000},
+       {"linear_memory", c.linear_memory, 0.1, 10},
+       {"linear_compute", c.linear_compute, 0.1, 10},
+       {"linear_scale", c.linear_scale, 0.1, 10},
+       {"decode_kv", c.decode_kv, 0.1, 10},
+       {"other_memory_gb", c.other_memory_gb, 0, 1000}}};
+  for (const Range& range : ranges) {
+    if (range.value >= range.min && range.value <= range.max) continue;
+    return invalid(fmt::format("pool \"{}\": calibration.{} must lie in [{}, {}] (got {})",
+                               pool.name, range.name, range.min, range.max, range.value));
+  }
+  return {};
 }
 
 Status check_pool(const PoolSpec& pool) {
@@ -57,7 +82,7 @@ Status check_pool(const PoolSpec& pool) {
     return invalid(fmt::format("pool \"{}\": unknown scheduler \"{}\"; known: vllm-v1", pool.name,
                                pool.engine.scheduler));
   }
-  return {};
+  return check_calibration(pool);
 }
 
 Status check_router(const RouterSpec& router, std::size_t replicas) {

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "arqon/sim/calibration.h"
+
 namespace arqon::sim {
 
 // Engine flags; an absent value means the engine's own default for that GPU.
@@ -34,6 +36,7 @@ struct PoolSpec {
   double price_per_gpu_hour = 2.5;
   double quality = 1;
   EngineSpec engine;
+  Calibration calibration;
 };
 
 struct RouterSpec {

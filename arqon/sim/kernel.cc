@@ -12,8 +12,6 @@
 namespace arqon::sim {
 namespace {
 
-// Time from the client's send to the replica's queue: parsing, tokenising, the hop.
-constexpr Ps kFrontEnd = 4 * kPsPerMs;
 constexpr Ps kRestartTick = 250 * kPsPerMs;
 constexpr Ps kDrainSlice = kPsPerSecond;
 constexpr Ps kDrainMost = 600 * kPsPerSecond;
@@ -36,6 +34,10 @@ Twin::Kernel::Kernel(TwinOptions options, RoutingPolicy policy, std::size_t repl
       account_(options_.classes, trace_, replicas, options_.record_requests),
       router_(policy, replicas, Rng(options_.seed).stream("router")) {
   if (!options_.fleet.router.weights.empty()) router_.set_weights(options_.fleet.router.weights);
+  for (const PoolSpec& pool : options_.fleet.pools) {
+    const double ps = pool.calibration.front_end_ms * static_cast<double>(kPsPerMs);
+    front_end_ = std::max<Ps>(front_end_, std::llround(ps));
+  }
   state_age_ = std::llround(options_.fleet.router.state_age_ms * static_cast<double>(kPsPerMs));
   for (const workload::Request& r : trace_) {
     largest_request_ = std::max(largest_request_, std::uint64_t{r.prompt_tokens} + r.output_tokens);
@@ -76,7 +78,7 @@ Status Twin::Kernel::build_pool(std::size_t pool_index) {
   const auto step_time = std::make_shared<const StepTime>(
       *model, *gpu,
       StepTimeOptions{pool.tp, pool.dtype, pool.engine.async_scheduling, options_.draft_ms_base,
-                      options_.draft_ms_per_k});
+                      options_.draft_ms_per_k, pool.calibration});
   const EngineSettings settings = initial_settings(pool.engine, *gpu);
   if (Status s = check_settings(settings, pool.name); !s) return s;
   for (int i = 0; i < pool.replicas; ++i) {
@@ -111,7 +113,8 @@ Result<std::int64_t> Twin::Kernel::blocks_for(const Seat& seat, const BootSettin
       boot.kv_cache_blocks > 0
           ? boot.kv_cache_blocks
           : kv_blocks(*seat.model, *seat.gpu,
-                      {pool.tp, pool.dtype, boot.gpu_memory_utilization, boot.block_size});
+                      {pool.tp, pool.dtype, boot.gpu_memory_utilization, boot.block_size,
+                       pool.calibration.other_memory_gb});
   const std::int64_t needed =
       blocks_of(static_cast<std::int64_t>(largest_request_), boot.block_size);
   if (blocks < needed) {
@@ -271,7 +274,7 @@ std::size_t Twin::Kernel::choose(Ps at) {
 }
 
 void Twin::Kernel::dispatch(std::size_t trace_index, Ps arrival, std::uint32_t slot) {
-  const Ps at = arrival + kFrontEnd;
+  const Ps at = arrival + front_end_;
   const std::size_t chosen = choose(at);
   Replica& replica = *seats_[chosen].replica;
   const workload::Request& r = trace_[trace_index];
@@ -301,7 +304,7 @@ void Twin::Kernel::run_slice(Ps target) {
   } else {
     for (; next_ < trace_.size(); ++next_) {
       const Ps arrival = to_ps(trace_[next_].arrival);
-      if (arrival + kFrontEnd > target) break;
+      if (arrival + front_end_ > target) break;
       dispatch(next_, arrival, 0);
     }
     // The router looks on its own grid, whether or not somebody sends or watches then.
@@ -320,12 +323,12 @@ void Twin::Kernel::run_to(Ps target) {
   }
 }
 
-// The front end delays every request by kFrontEnd, so what ends inside one such slice can only
+// The front end delays every request by front_end_, so what ends inside one such slice can only
 // send requests that reach a replica after it.
 void Twin::Kernel::run_closed(Ps target) {
   while (now_ < target) {
-    const Ps end = std::min(target, now_ + kFrontEnd);
-    while (!sent_.empty() && sent_.top().at + kFrontEnd <= end) {
+    const Ps end = std::min(target, now_ + front_end_);
+    while (!sent_.empty() && sent_.top().at + front_end_ <= end) {
       const Sent sent = sent_.top();
       sent_.pop();
       dispatch(sent.trace_index, sent.at, sent.slot);

@@ -81,6 +81,7 @@ class Twin::Kernel {
   SequenceSlab slab_;
   std::vector<Seat> seats_;
   Router router_;
+  Ps front_end_ = 0;  // from the client's send to the router: parsing, tokenising, the hop
   Ps state_age_ = 0;
   Ps loads_at_ = -1;  // when the router last looked
 

@@ -13,9 +13,10 @@ struct KvMemoryOptions {
   std::string_view dtype = "bf16";
   double gpu_memory_utilization = 0.92;
   std::int64_t block_size = 16;  // tokens
+  double other_memory_gb = 5;    // neither weights nor KV
 };
 
-// Blocks that fit beside the weights and 5.0 GB of activations, graphs and communication buffers;
+// Blocks that fit beside the weights and what activations, graphs and communication buffers take;
 // 0 when the weights alone do not fit. An engine's own count overrides this whenever it is known.
 std::int64_t kv_blocks(const ModelData& model, const GpuData& gpu, const KvMemoryOptions& options);
 

@@ -92,15 +92,17 @@ auto* find_named(const Table& table, std::string_view name) {
 }
 
 // Power-mean of the memory-bound and the compute-bound time of each layer, plus four launches.
-double closed_form_ms(const ModelData& model, const GpuData& gpu, int tp, bool fp8, double tokens) {
+double closed_form_ms(const ModelData& model, const GpuData& gpu, int tp, bool fp8, double tokens,
+                      const Calibration& c) {
   const double weights = model.layer_weights() / tp;
   const double rate = gpu.matmul_rate * (fp8 ? gpu.fp8_speedup : 1);
-  const double memory = (fp8 ? 1 : 2) * weights / (gpu.bandwidth * gpu.linear_memory);
-  const double compute = 2 * weights * tokens / (rate * gpu.linear_compute);
+  const double streaming = gpu.bandwidth * gpu.linear_memory * c.linear_memory;
+  const double memory = (fp8 ? 1 : 2) * weights / streaming;
+  const double compute = 2 * weights * tokens / (rate * gpu.linear_compute * c.linear_compute);
   const double p = gpu.linear_power;
   const double launch = gpu.launch + (fp8 ? gpu.fp8_launch : 0);
   const double layer = 4 * launch + std::pow(std::pow(memory, p) + std::pow(compute, p), 1 / p);
-  return 1e3 * model.layers * layer;
+  return 1e3 * model.layers * layer * c.linear_scale;
 }
 
 }  // namespace
@@ -111,14 +113,18 @@ const ModelData* find_model(std::string_view name) { return find_named(kModels, 
 const GpuData* find_gpu(std::string_view name) { return find_named(kGpus, name); }
 
 std::vector<LinearKnot> linear_knots(const ModelData& model, const GpuData& gpu, int tp,
-                                     std::string_view dtype) {
+                                     std::string_view dtype, const Calibration& calibration) {
+  const bool fp8 = dtype == "fp8";
   std::vector<LinearKnot> knots;
   for (const MeasuredLinear& row : kMeasured) {
     if (row.gpu != gpu.name || row.model != model.name || row.tp != tp || row.dtype != dtype) {
       continue;
     }
     for (std::size_t i = 0; i < kKnotTokens.size(); ++i) {
-      knots.push_back({kKnotTokens[i], row.ms[i]});
+      const double n = kKnotTokens[i];
+      const double scale = closed_form_ms(model, gpu, tp, fp8, n, calibration) /
+                           closed_form_ms(model, gpu, tp, fp8, n, {});
+      knots.push_back({n, row.ms[i] * scale});
     }
     return knots;
   }
@@ -126,7 +132,8 @@ std::vector<LinearKnot> linear_knots(const ModelData& model, const GpuData& gpu,
   for (double octave = 1; octave <= 16384; octave *= 2) {
     for (int quarter = 0; quarter < 4; ++quarter) {
       const double tokens = octave * (1 + 0.25 * quarter);
-      knots.push_back({tokens, closed_form_ms(model, gpu, tp, dtype == "fp8", tokens)});
+      const double ms = closed_form_ms(model, gpu, tp, fp8, tokens, calibration);
+      knots.push_back({tokens, ms});
     }
   }
   return knots;

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "arqon/sim/calibration.h"
+
 namespace arqon::sim {
 
 // A decoder-only transformer with grouped-query attention.
@@ -55,8 +57,10 @@ const ModelData* find_model(std::string_view name);
 const GpuData* find_gpu(std::string_view name);
 
 // Measured knots where a table exists, else the closed form sampled on a grid dense enough for
-// linear interpolation. Rising in tokens. `tp` in {1, 2, 4, 8}; dtype "bf16" or "fp8".
+// linear interpolation; a calibration scales both, the measured ones by what it does to the closed
+// form there. Rising in tokens. `tp` in {1, 2, 4, 8}; dtype "bf16" or "fp8".
 std::vector<LinearKnot> linear_knots(const ModelData& model, const GpuData& gpu, int tp,
-                                     std::string_view dtype);
+                                     std::string_view dtype,
+                                     const Calibration& calibration = {});
 
 }  // namespace arqon::sim

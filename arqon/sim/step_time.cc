@@ -8,10 +8,7 @@
 namespace arqon::sim {
 namespace {
 
-// Host work per step and per sequence, and the share of it hidden behind the GPU when the engine
-// schedules asynchronously: defaults that hold without fitting for vLLM 0.12-0.15.
-constexpr double kHost = 1.5e-3;
-constexpr double kHostPerSequence = 8e-6;
+// When the engine schedules asynchronously.
 constexpr double kHostOverlap = 0.8;
 // One-shot and staged all-reduce: fixed bandwidth of the first, fixed latency of the second.
 constexpr double kOneShotBandwidth = 110e9;
@@ -23,8 +20,11 @@ std::size_t reduce_index(int tp) { return tp == 2 ? 0 : tp == 4 ? 1 : 2; }
 
 }  // namespace
 
+double host_overlap(bool async_scheduling) { return async_scheduling ? kHostOverlap : 0; }
+
 StepTime::StepTime(const ModelData& m, const GpuData& gpu, const StepTimeOptions& options)
-    : knots_(linear_knots(m, gpu, options.tp, options.dtype)) {
+    : knots_(linear_knots(m, gpu, options.tp, options.dtype, options.calibration)) {
+  const Calibration& c = options.calibration;
   const double t = options.tp;
   const double heads = m.query_heads / t;
   const double beta = gpu.bandwidth, phi = gpu.matmul_rate;
@@ -36,7 +36,7 @@ StepTime::StepTime(const ModelData& m, const GpuData& gpu, const StepTimeOptions
   decode_ = m.layers * gpu.decode_launch;
   decode_per_sequence_ = m.layers * (4 * heads * m.head_dim / (0.3 * beta) + 3e-9 * heads);
   const double context_s = m.layers * 2 * std::max(m.kv_heads / t, 1.0) * m.head_dim *
-                           kKvElementBytes / (beta * gpu.decode);
+                           kKvElementBytes / (beta * gpu.decode * c.decode_kv);
   ps_per_context_unit_ =
       std::llround(context_s * static_cast<double>(kPsPerSecond) / double{kContextUnit});
   prefill_ = m.layers * gpu.prefill_launch;
@@ -48,10 +48,10 @@ StepTime::StepTime(const ModelData& m, const GpuData& gpu, const StepTimeOptions
   }
   const double head = m.vocabulary * m.hidden / t;
   head_memory_ = 2 * head / (beta * kHeadMemoryEfficiency);
-  head_per_output_ = 2 * head / (phi * gpu.linear_compute);
-  const double exposed = options.async_scheduling ? 1 - kHostOverlap : 1;
-  host_ = exposed * kHost;
-  host_per_sequence_ = exposed * kHostPerSequence;
+  head_per_output_ = 2 * head / (phi * gpu.linear_compute * c.linear_compute);
+  const double exposed = 1 - c.host_overlap.value_or(host_overlap(options.async_scheduling));
+  host_ = exposed * c.host_ms * 1e-3;
+  host_per_sequence_ = exposed * c.host_ms_per_sequence * 1e-3;
   draft_base_ = options.draft_ms_base * 1e-3;
   draft_per_k_ = options.draft_ms_per_k * 1e-3;
   ARQON_ASSERT(ps_per_context_unit_ > 0);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "arqon/sim/calibration.h"
 #include "arqon/sim/model_data.h"
 
 namespace arqon::sim {
@@ -24,7 +25,11 @@ struct StepTimeOptions {
   std::string_view dtype = "bf16";
   bool async_scheduling = true;
   double draft_ms_base = 0, draft_ms_per_k = 0;
+  Calibration calibration = {};
 };
+
+// Share of the host's work that hides behind the GPU unless a calibration says otherwise.
+double host_overlap(bool async_scheduling);
 
 // What one step works on, apart from the total decode context.
 struct StepShape {
