@@ -77,4 +77,42 @@ inline Observation observe_closed_loop(sim::PoolSpec pool, const ClosedLoop& loo
   return out;
 }
 
+// Windows of open traffic on one replica of `pool`, noise on, as scrapes would show them.
+inline Observations observe_open(const sim::PoolSpec& pool, const workload::Trace& trace,
+                                 double seconds, double window_s, std::uint64_t seed = 1) {
+  sim::TwinOptions options;
+  options.fleet.pools = {pool};
+  options.classes = {{.name = "all"}};
+  options.trace = std::make_shared<const workload::Trace>(trace);
+  options.seed = seed;
+  const auto twin = std::move(sim::Twin::create(std::move(options)).value());
+  Observations out;
+  serving::Observation first = twin->observe();
+  double steps = 0;
+  for (double begin = 0; begin + window_s <= seconds; begin += window_s) {
+    Observation window{.t_s = begin + window_s, .seconds = window_s, .kv_use = 0};
+    constexpr int kSamples = 15;
+    serving::Observation last;
+    for (int i = 1; i <= kSamples; ++i) {
+      twin->wait_until(time_at(begin + window_s * i / kSamples));
+      last = twin->observe();
+      window.running += last.running / kSamples;
+      window.waiting += last.waiting / kSamples;
+      window.kv_use += last.kv_use / kSamples;
+    }
+    const serving::ClassCounters &a = first.classes[0], &b = last.classes[0];
+    const stats::Histogram ended = b.tpot_ms.since(a.tpot_ms);
+    window.finished = static_cast<double>((b.good + b.bad) - (a.good + a.bad));
+    window.prompt_tokens = static_cast<double>(b.prompt_tokens - a.prompt_tokens);
+    window.output_tokens = static_cast<double>(b.output_tokens - a.output_tokens);
+    window.steps = static_cast<double>(twin->totals().steps) - steps;
+    window.gap_ms = ended.mean();
+    window.ttft_ms = b.ttft_ms.since(a.ttft_ms).mean();
+    steps += window.steps;
+    out.push_back(window);
+    first = last;
+  }
+  return out;
+}
+
 }  // namespace arqon::calibrate
