@@ -57,6 +57,7 @@ sim::TwinOptions twin_options_of(const documents::Scenario& scenario, const Shar
   sim::TwinOptions options;
   options.fleet = scenario.fleet;
   options.classes = scenario.classes;
+  options.quality = scenario.quality;
   options.knobs = scenario.knobs;
   options.trace = trace;
   options.seed = seed;

@@ -13,7 +13,7 @@ Scenario scenario() {
   s.name = "two";
   s.seed = 7;
   s.classes = {{.name = "chat"}, {.name = "code"}};
-  s.quality_min = {0, 0};
+  s.quality = {{}, {}};
   s.workloads.emplace_back();
   s.knobs = Space({{.name = "main.batch_size", .type = ParamType::kInt, .min = 1, .max = 64},
                    {.name = "router.weights", .type = ParamType::kSimplex, .choices = {"a", "b"}}});

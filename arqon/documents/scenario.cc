@@ -48,7 +48,12 @@ void read_classes(const Node& node, Scenario& scenario) {
     assign(slo.max_gap_ms, section.get("max_gap_ms").number(kLimitMs));
     assign(slo.e2e_ms, section.get("e2e_ms").number(kLimitMs));
     assign(slo.attainment, section.get("attainment").number(kAttainment));
-    scenario.quality_min.push_back(section.get("quality").number(internal::kFraction).value_or(0));
+    const Node lesser = section.get("lesser_share");
+    sim::QualityRule rule;
+    assign(rule.min, section.get("quality").number(internal::kFraction));
+    assign(rule.below_per_day, lesser.number(internal::kFraction));
+    if (lesser && !section.has("quality")) lesser.fail_key("needs a quality");
+    scenario.quality.push_back(rule);
     scenario.classes.push_back(std::move(slo));
   }
   if (!node || node.value().as_object() == nullptr) return;
@@ -60,7 +65,7 @@ void check_quality(const Node& classes, const Scenario& scenario) {
   double best = 0;
   for (const sim::PoolSpec& pool : scenario.fleet.pools) best = std::max(best, pool.quality);
   for (std::size_t i = 0; i < scenario.classes.size(); ++i) {
-    if (scenario.fleet.pools.empty() || scenario.quality_min[i] <= best) continue;
+    if (scenario.fleet.pools.empty() || scenario.quality[i].min <= best) continue;
     classes.child(scenario.classes[i].name).child("quality").fail("no pool has this quality");
   }
 }
@@ -123,7 +128,7 @@ Scenario read_scenario(const Node& node, const std::filesystem::path& folder) {
   return out;
 }
 
-wire::Object class_object(const serving::Slo& slo, double quality) {
+wire::Object class_object(const serving::Slo& slo, const sim::QualityRule& quality) {
   wire::Object out;
   if (std::isfinite(slo.ttft_ms)) {
     out.emplace_back("ttft_ms", wire::Object{{"base", wire::compact_number(slo.ttft_ms)},
@@ -136,7 +141,10 @@ wire::Object class_object(const serving::Slo& slo, double quality) {
   limit("tpot_ms", slo.tpot_ms);
   limit("max_gap_ms", slo.max_gap_ms);
   limit("e2e_ms", slo.e2e_ms);
-  if (quality > 0) out.emplace_back("quality", wire::compact_number(quality));
+  if (quality.min > 0) {
+    out.emplace_back("quality", wire::compact_number(quality.min));
+    out.emplace_back("lesser_share", wire::compact_number(quality.below_per_day));
+  }
   out.emplace_back("attainment", wire::compact_number(slo.attainment));
   return out;
 }
@@ -165,7 +173,7 @@ wire::Object body_object(const Scenario& s) {
   wire::Object classes;
   for (std::size_t i = 0; i < s.classes.size(); ++i) {
     // A scenario built in code need not name a quality.
-    const double quality = i < s.quality_min.size() ? s.quality_min[i] : 0;
+    const sim::QualityRule quality = i < s.quality.size() ? s.quality[i] : sim::QualityRule{};
     classes.emplace_back(s.classes[i].name, class_object(s.classes[i], quality));
   }
   wire::Object out{{"duration_s", wire::compact_number(s.duration_s)},

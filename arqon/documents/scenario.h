@@ -44,7 +44,7 @@ struct Scenario {
   sim::FleetSpec fleet;
   std::vector<workload::Spec> workloads;  // "workload" is one object or a list of them
   std::vector<serving::Slo> classes;      // document order
-  std::vector<double> quality_min;        // one per class: least quality of a pool that answers it
+  std::vector<sim::QualityRule> quality;  // one per class
   Space knobs{{}};                        // document order; addresses "pool.knob" or "pool/N.knob"
   std::vector<Protective> protective;     // one per knob
   guard::Guardrails guardrails;

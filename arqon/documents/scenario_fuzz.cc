@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   ARQON_ASSERT(documents::scenario_hash(*again) == documents::scenario_hash(*scenario));
   ARQON_ASSERT(scenario->guardrails.limits.size() == scenario->knobs.size());
   ARQON_ASSERT(scenario->protective.size() == scenario->knobs.size());
-  ARQON_ASSERT(scenario->quality_min.size() == scenario->classes.size());
+  ARQON_ASSERT(scenario->quality.size() == scenario->classes.size());
   ARQON_ASSERT(scenario->knobs.contains(scenario->knobs.default_config()));
   for (const auto& spec : scenario->workloads) ARQON_ASSERT(!spec.segments.empty());
   return 0;

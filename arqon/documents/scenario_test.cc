@@ -78,10 +78,41 @@ TEST(ParseScenario, reads_the_fleet) {
   EXPECT_EQ(main.engine.gpu_memory_utilization, 0.9);
   EXPECT_EQ(main.engine.kv_cache_blocks, 20000);
   EXPECT_FALSE(main.engine.async_scheduling);
-  EXPECT_EQ(s.fleet.router.weights, (std::vector<double>{1, 1, 2}));
+  EXPECT_EQ(main.replicas_max, 3);
+  EXPECT_EQ(main.prefill_replicas, 1);
+  EXPECT_EQ(main.price_per_million_tokens, 0.5);
+  EXPECT_EQ(s.fleet.router.weights, (std::vector<double>{1, 1, 1, 2}));
+  EXPECT_EQ(s.fleet.router.pool_weights, (std::vector<double>{3, 1}));
+  EXPECT_EQ(s.fleet.kv_transfer.gb_per_s, 25);
+  EXPECT_EQ(s.fleet.wake_s, 4);
   EXPECT_EQ(s.fleet.router.state_age_ms, 100);
   EXPECT_FALSE(s.fleet.noise);
   EXPECT_EQ(s.fleet.restart_load_s, 90);
+}
+
+TEST(ParseScenario, reads_events_and_a_cascade) {
+  const Scenario s = parsed(kEveryKeyScenario);
+  ASSERT_EQ(s.fleet.events.size(), 2u);
+  EXPECT_EQ(s.fleet.events[0].kind, sim::FleetEventKind::kThrottle);
+  EXPECT_EQ(s.fleet.events[0].pool, "main");
+  EXPECT_EQ(s.fleet.events[0].replica, 1);
+  EXPECT_EQ(s.fleet.events[0].speed, 0.5);
+  EXPECT_EQ(s.fleet.events[1].kind, sim::FleetEventKind::kFail);
+  EXPECT_EQ(s.fleet.events[1].replica, -1) << "all of the pool";
+  std::string text(kEveryKeyScenario);
+  const std::string from = "\"pool_weights\": [3, 1]";
+  text.replace(text.find(from), from.size(),
+               "\"cascade\": {\"small\": \"small\", \"large\": \"main\", \"threshold\": 0.5}");
+  const std::string knob = "\"router.pool_weights\": {\"type\": \"simplex\", \"choices\": "
+                           "[\"main\", \"small\"],\n                            \"default\": "
+                           "{\"main\": 0.75, \"small\": 0.25}}";
+  text.replace(text.find(knob), knob.size(),
+               "\"router.cascade_threshold\": {\"min\": -2, \"max\": 3}");
+  const Scenario cascade = parsed(text);
+  ASSERT_TRUE(cascade.fleet.router.cascade.has_value());
+  EXPECT_EQ(cascade.fleet.router.cascade->large, "main");
+  EXPECT_EQ(cascade.fleet.router.cascade->threshold, 0.5);
+  EXPECT_EQ(to_json(parsed(to_json(cascade))), to_json(cascade));
 }
 
 TEST(ParseScenario, reads_the_workloads) {
@@ -90,6 +121,12 @@ TEST(ParseScenario, reads_the_workloads) {
   const auto& generator = std::get<workload::GeneratorSource>(s.workloads[0].source);
   EXPECT_EQ(generator.name, "gamma");
   EXPECT_EQ(generator.cv, 3);
+  EXPECT_EQ(s.workloads[0].retries, 2);
+  EXPECT_EQ(s.workloads[0].sessions->kind, "agent");
+  EXPECT_EQ(s.workloads[0].sessions->system_tokens, 2048);
+  EXPECT_EQ(s.workloads[0].diurnal->swing, 4);
+  EXPECT_EQ(s.workloads[0].spikes->factor_max, 4);
+  EXPECT_FALSE(s.workloads[1].diurnal.has_value());
   EXPECT_EQ(s.workloads[0].acceptance.draft_ms_per_k, 0.2);
   EXPECT_EQ(s.workloads[0].acceptance.quality_sigma, 0.3);
   ASSERT_EQ(s.workloads[0].segments.size(), 3u);
@@ -125,8 +162,10 @@ TEST(ParseScenario, reads_classes_knobs_and_guardrails) {
   EXPECT_EQ(s.classes[0].ttft_ms_per_prompt_token, 0.1);
   EXPECT_EQ(s.classes[1].max_gap_ms, 200);
   EXPECT_EQ(s.classes[1].e2e_ms, 60000);
-  EXPECT_EQ(s.quality_min, (std::vector<double>{0.8, 0}));
-  ASSERT_EQ(s.knobs.size(), 4u);
+  EXPECT_EQ(s.quality, (std::vector<sim::QualityRule>{{0.8, 0.1}, {}}));
+  ASSERT_EQ(s.knobs.size(), 7u);
+  EXPECT_EQ(s.knobs[3].default_value, Config{2}) << "the replicas that are up";
+  EXPECT_EQ(s.knobs[4].default_value, Config{1});
   EXPECT_EQ(s.knobs[0].scale, Scale::kLog);
   EXPECT_EQ(s.protective[0], (Protective{{"gap", -1}, {"tpot", -1}, {"ttft", 1}}));
   EXPECT_EQ(s.knobs[1].default_value, Config{256}) << "the pool's engine option";

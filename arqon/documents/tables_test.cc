@@ -55,7 +55,9 @@ TEST(Formats, the_scenario_page_names_every_key_and_every_word) {
        kClassKeys,      kTtftKeys,   kProtectiveKeys, kProtectiveWays, kFleetKeys,    kPoolKeys,
        kRouterKeys,     kEngineKeys, kDtypes,         kPolicies,       kSchedulers,   kWorkloadKeys,
        kGeneratorKeys,  kTraceKeys,  kClosedLoopKeys, kGenerators,     kTraceFormats, kPriorities,
-       kAcceptanceKeys, kDraftKeys,  kSegmentKeys,    kSourceKinds,    kAgentKeys});
+       kAcceptanceKeys, kDraftKeys,  kSegmentKeys,    kSourceKinds,    kAgentKeys,
+       kCascadeKeys,    kKvTransferKeys, kEventKeys,   kEvents,         kDiurnalKeys,  kSpikesKeys,
+       kSessionsKeys,   kSessionKinds, kCountKnobs});
 }
 
 TEST(Formats, the_scenario_page_names_the_models_gpus_and_length_profiles_that_exist) {

@@ -11,6 +11,7 @@ std::string_view to_string(Limit limit) {
     case Limit::kE2e: return "e2e";
     case Limit::kCap: return "cap";
     case Limit::kRejected: return "rejected";
+    case Limit::kQuality: return "quality";
   }
   return "none";
 }

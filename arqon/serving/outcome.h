@@ -23,10 +23,12 @@ struct Slo {
   double attainment = 0.99;            // target share of good requests, in (0, 1]
 };
 
-// Which limit a request broke first. kCap: cut by our max_tokens; kRejected: refused or shed.
-enum class Limit : std::uint8_t { kNone, kTtft, kTpot, kGap, kE2e, kCap, kRejected };
-constexpr std::size_t kLimits = 7;
-std::string_view to_string(Limit limit);  // "ttft", "tpot", "gap", "e2e", "cap", "rejected"
+// Which limit a request broke first. kCap: cut by our max_tokens; kRejected: refused, shed or lost;
+// kQuality: answered by a model that was not good enough for it.
+enum class Limit : std::uint8_t { kNone, kTtft, kTpot, kGap, kE2e, kCap, kRejected, kQuality };
+constexpr std::size_t kLimits = 8;
+// "ttft", "tpot", "gap", "e2e", "cap", "rejected", "quality"
+std::string_view to_string(Limit limit);
 
 // Counts of requests by how they ended. arrived = good + late + cut + rejected + unfinished holds
 // once a run has been drained; while it goes on, unfinished counts those in flight.

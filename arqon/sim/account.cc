@@ -165,6 +165,7 @@ void Account::finish(Sequence& sequence, Ps now, Ps gap, int replica) {
     counters.gap_ms.record(static_cast<double>(sample.gap));
   }
   if (sequence.cut) mark(sequence, Limit::kCap);
+  if (sequence.unfit) mark(sequence, Limit::kQuality);
   counters.output_tokens += sequence.output;
   replica_counters(sequence).output_tokens += sequence.output;
   if (sequence.cut) {

@@ -85,11 +85,90 @@ Status check_pool(const PoolSpec& pool) {
   return check_calibration(pool);
 }
 
+Status check_counts(const PoolSpec& pool) {
+  if (pool.replicas_max != 0 && (pool.replicas_max < pool.replicas || pool.replicas_max > 1024)) {
+    return invalid(fmt::format("pool \"{}\": replicas_max must be 0 or lie in [{}, 1024] (got {})",
+                               pool.name, pool.replicas, pool.replicas_max));
+  }
+  if (pool.prefill_replicas < 0 || pool.prefill_replicas >= pool.replicas) {
+    return invalid(fmt::format("pool \"{}\": prefill_replicas must leave a replica to decode: lie in "
+                               "[0, {}] (got {})",
+                               pool.name, pool.replicas - 1, pool.prefill_replicas));
+  }
+  if (!(pool.price_per_million_tokens >= 0 && pool.price_per_million_tokens <= 1e6)) {
+    return invalid(fmt::format("pool \"{}\": price_per_million_tokens must lie in [0, 1e6] (got {})",
+                               pool.name, pool.price_per_million_tokens));
+  }
+  return {};
+}
+
+const PoolSpec* find_pool(const FleetSpec& fleet, const std::string& name) {
+  for (const PoolSpec& pool : fleet.pools) {
+    if (pool.name == name) return &pool;
+  }
+  return nullptr;
+}
+
+Status check_cascade(const CascadeSpec& c, const FleetSpec& fleet) {
+  for (const std::string& name : {c.small, c.large}) {
+    if (find_pool(fleet, name) != nullptr) continue;
+    return invalid(fmt::format("router.cascade: no pool is named \"{}\"", name));
+  }
+  if (c.small == c.large) return invalid("router.cascade: small and large must be two pools");
+  const auto share = [](double v) { return v >= 0 && v <= 1; };
+  if (!share(c.hard_share) || !share(c.caught) || !share(c.false_alarms) ||
+      !(std::abs(c.threshold) <= 100) || !(std::abs(c.separation) <= 100)) {
+    return invalid("router.cascade: hard_share, caught and false_alarms must lie in [0, 1], "
+                   "threshold and separation in [-100, 100]");
+  }
+  return {};
+}
+
+Status check_events(const FleetSpec& fleet) {
+  double last = 0;
+  for (std::size_t i = 0; i < fleet.events.size(); ++i) {
+    const FleetEvent& event = fleet.events[i];
+    const auto where = fmt::format("fleet.events[{}]", i);
+    if (!(event.at_s >= last && event.at_s <= 60 * 86400.0)) {
+      return invalid(fmt::format("{}.at_s must not be before the event before it, nor after 60 "
+                                 "days (got {})",
+                                 where, event.at_s));
+    }
+    last = event.at_s;
+    const PoolSpec* pool = find_pool(fleet, event.pool);
+    if (pool == nullptr) return invalid(fmt::format("{}: no pool \"{}\"", where, event.pool));
+    if (event.replica >= seats_of(*pool)) {
+      return invalid(fmt::format("{}: pool \"{}\" has replicas 0 to {} (got {})", where, event.pool,
+                                 seats_of(*pool) - 1, event.replica));
+    }
+    if (!(event.speed >= 0.05 && event.speed <= 1)) {
+      return invalid(fmt::format("{}.speed must lie in [0.05, 1] (got {})", where, event.speed));
+    }
+  }
+  return {};
+}
+
+Status check_pool_weights(const RouterSpec& router, std::size_t pools) {
+  if (!(router.spill_depth >= 0 && router.spill_depth <= 1e9)) {
+    return invalid(
+        fmt::format("router.spill_depth must lie in [0, 1e9] (got {})", router.spill_depth));
+  }
+  double sum = 0;
+  bool valid = router.pool_weights.empty() || router.pool_weights.size() == pools;
+  for (const double w : router.pool_weights) {
+    valid = valid && w >= 0 && std::isfinite(w);
+    sum += w;
+  }
+  if (valid && (router.pool_weights.empty() || sum > 0)) return {};
+  return invalid(fmt::format(
+      "router.pool_weights must be {} values >= 0 with a positive sum, one per pool", pools));
+}
+
 Status check_router(const RouterSpec& router, std::size_t replicas) {
   if (!parse_policy(router.policy)) {
-    return invalid(fmt::format(
-        "unknown router policy \"{}\"; known: least_request, round_robin, random, weighted",
-        router.policy));
+    return invalid(fmt::format("unknown router policy \"{}\"; known: least_request, round_robin, "
+                               "random, weighted, prefix_affine",
+                               router.policy));
   }
   if (!(router.state_age_ms >= 0 && router.state_age_ms <= 1e6)) {
     return invalid(
@@ -113,13 +192,25 @@ Status check_router(const RouterSpec& router, std::size_t replicas) {
 
 Status check_fleet(const FleetSpec& fleet) {
   if (fleet.pools.empty()) return invalid("the fleet has no pools");
+  if (fleet.pools.size() > 64) return invalid("a fleet has at most 64 pools");
   std::size_t replicas = 0;
   for (const PoolSpec& pool : fleet.pools) {
     if (Status s = check_pool(pool); !s) return s;
-    replicas += static_cast<std::size_t>(pool.replicas);
+    if (Status s = check_counts(pool); !s) return s;
+    replicas += static_cast<std::size_t>(seats_of(pool));
   }
   if (!(fleet.restart_load_s >= 0 && fleet.restart_load_s <= 1e6)) {
     return invalid("restart_load_s must lie in [0, 1e6]");
+  }
+  if (!(fleet.wake_s >= 0 && fleet.wake_s <= 1e6)) return invalid("wake_s must lie in [0, 1e6]");
+  if (!(fleet.kv_transfer.gb_per_s >= 0.001 && fleet.kv_transfer.gb_per_s <= 1e6) ||
+      !(fleet.kv_transfer.latency_ms >= 0.5 && fleet.kv_transfer.latency_ms <= 1e6)) {
+    return invalid("kv_transfer.gb_per_s must lie in [0.001, 1e6] and latency_ms in [0.5, 1e6]");
+  }
+  if (Status s = check_events(fleet); !s) return s;
+  if (Status s = check_pool_weights(fleet.router, fleet.pools.size()); !s) return s;
+  if (fleet.router.cascade) {
+    if (Status s = check_cascade(*fleet.router.cascade, fleet); !s) return s;
   }
   return check_router(fleet.router, replicas);
 }

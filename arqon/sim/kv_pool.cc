@@ -16,4 +16,6 @@ std::int64_t kv_blocks(const ModelData& m, const GpuData& gpu, const KvMemoryOpt
   return left <= 0 ? 0 : static_cast<std::int64_t>(std::floor(left / block_bytes));
 }
 
+double kv_bytes_per_token(const ModelData& m) { return 2 * m.layers * m.kv_heads * m.head_dim * 2; }
+
 }  // namespace arqon::sim

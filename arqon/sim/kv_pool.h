@@ -20,6 +20,9 @@ struct KvMemoryOptions {
 // 0 when the weights alone do not fit. An engine's own count overrides this whenever it is known.
 std::int64_t kv_blocks(const ModelData& model, const GpuData& gpu, const KvMemoryOptions& options);
 
+// Bytes of KV cache per token over all GPUs of a replica, at two bytes an element.
+double kv_bytes_per_token(const ModelData& model);
+
 // Blocks that `tokens` >= 0 tokens take.
 constexpr std::int64_t blocks_of(std::int64_t tokens, std::int64_t block_size) {
   return (tokens + block_size - 1) / block_size;

@@ -27,9 +27,19 @@ void Noise::advance(Ps t) {
     level_ = kRho * level_ + fresh * cells_.normal();
     cell_end_ += kCell;
   }
+  set_factor();
+}
+
+void Noise::set_speed(double speed) {
+  speed_ = speed;
+  set_factor();
+}
+
+void Noise::set_factor() {
+  const double healthy = enabled_ ? std::exp(level_ - kSigma * kSigma / 2) : 1;
   // Rounding to 2^-16 hides last-bit differences of exp between C libraries.
-  factor_ = std::llround(std::exp(level_ - kSigma * kSigma / 2) *
-                         static_cast<double>(std::int64_t{1} << kFractionBits));
+  factor_ =
+      std::llround(healthy / speed_ * static_cast<double>(std::int64_t{1} << kFractionBits));
 }
 
 void Noise::draw_stall() {

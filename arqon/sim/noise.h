@@ -19,6 +19,8 @@ class Noise {
   void seek(Ps t) {
     if (t >= cell_end_) advance(t);
   }
+  // A machine that is throttled to `speed` in [0.05, 1] of its pace; 1 = healthy.
+  void set_speed(double speed);
   // value * factor of the present cell.
   std::int64_t scale(std::int64_t value) const {
     return (value * factor_ + kHalf) >> kFractionBits;
@@ -38,10 +40,12 @@ class Noise {
   static constexpr Ps kCell = 250 * kPsPerMs;
   void advance(Ps t);
   void draw_stall();
+  void set_factor();
 
   Rng cells_, stalls_;
   bool enabled_;
-  double level_ = 0;  // ln of the factor
+  double level_ = 0;  // ln of the factor of a healthy machine
+  double speed_ = 1;
   std::int64_t factor_ = std::int64_t{1} << kFractionBits;
   Ps cell_end_ = 0;
   Ps stall_at_ = 0;

@@ -27,6 +27,7 @@ Replica::Replica(ReplicaOptions options, Noise noise, SequenceSlab& slab, Accoun
       index_(options.index),
       step_by_step_(options.step_by_step),
       finished_slots_(options.finished_slots),
+      forwarded_(options.forwarded),
       live_(options.settings.live),
       boot_(options.settings.boot),
       blocks_(options.blocks),
@@ -69,8 +70,33 @@ void Replica::reboot(const BootSettings& boot, std::int64_t blocks, Ps t) {
 }
 
 std::deque<SequenceId> Replica::take_queue() {
-  for (const SequenceId id : waiting_) queued_tokens_ -= slab_[id].prefill_target;
+  for (const SequenceId id : waiting_) {
+    queued_tokens_ -= std::int64_t{slab_[id].prefill_target} - std::int64_t{slab_[id].prefilled};
+  }
   return std::exchange(waiting_, {});
+}
+
+std::vector<SequenceId> Replica::fail(Ps t) {
+  std::vector<SequenceId> lost(partial_);
+  for (const Decoding& d : decoding_) {
+    slab_[d.id].gap = gap_of(slab_[d.id]);
+    lost.push_back(d.id);
+  }
+  std::sort(lost.begin(), lost.end(), [&](SequenceId a, SequenceId b) {
+    return slab_[a].admission < slab_[b].admission;
+  });
+  lost.insert(lost.end(), waiting_.begin(), waiting_.end());
+  decoding_.clear();
+  partial_.clear();
+  chunks_.clear();
+  joined_.clear();
+  waiting_.clear();
+  gaps_.clear();
+  context_ = context_rate_ = queued_tokens_ = partial_tokens_ = chunk_blocks_ = 0;
+  pending_ = {};
+  now_ = t;
+  woken_ = true;
+  return lost;
 }
 
 void Replica::judge(Ps now) {
@@ -110,7 +136,7 @@ bool Replica::start(Ps horizon) {
   make_room();
   schedule_partial();
   if (!evicted_ && !held_) schedule_waiting();
-  if (!chunks_.empty()) {
+  if (!chunks_.empty() || !joined_.empty()) {
     start_mixed();
   } else {
     if (decoding_.empty()) return false;
@@ -185,6 +211,13 @@ void Replica::schedule_waiting() {
     if (!fits(blocks_of(sequence.prefill_target, boot_.block_size))) return;
     waiting_.pop_front();
     sequence.admission = admissions_++;
+    if (sequence.kv_ready) {
+      sequence.kv_ready = false;
+      joined_.push_back(id);
+      start_decoding(id, std::int64_t{sequence.prefill_target} + 1);
+      budget -= speculation_ + 1;
+      continue;
+    }
     const std::int64_t tokens = chunk_tokens(sequence, budget);
     add_chunk(id, tokens);
     partial_.push_back(id);
@@ -391,6 +424,7 @@ void Replica::settle() {
   context_ += pending_.steps * context_rate_;
   if (!decoding_.empty()) gaps_.push(step_, pending_.last_duration);
   pending_.steps = 0;
+  settle_joined();
   while (!decoding_.empty() && decoding_.front().finish_step <= step_) {
     const SequenceId id = decoding_.front().id;
     std::pop_heap(decoding_.begin(), decoding_.end(), Later{});
@@ -431,7 +465,8 @@ void Replica::begin_decoding(SequenceId id) {
   Sequence& sequence = slab_[id];
   if (sequence.first_token == 0) {
     sequence.first_token = now_;
-    account_.first_token(sequence);
+    // Whoever reads an answer that is not trusted reads the larger model's.
+    if (sequence.forward != Forward::kAfterAnswer) account_.first_token(sequence);
   } else {
     sequence.gap = std::max(sequence.gap, now_ - sequence.last_token);
     sequence.last_token = 0;
@@ -441,6 +476,28 @@ void Replica::begin_decoding(SequenceId id) {
     finish(id, sequence.gap);
     return;
   }
+  if (sequence.forward == Forward::kAfterPrefill) {
+    sequence.kv_ready = true;
+    sequence.last_token = now_;
+    forwarded_->push_back({now_, id});
+    return;
+  }
+  start_decoding(id, context);
+}
+
+// The next token of one that brought its KV cache ends the pause since its last.
+void Replica::settle_joined() {
+  for (const SequenceId id : joined_) {
+    Sequence& sequence = slab_[id];
+    sequence.gap = std::max(sequence.gap, now_ - sequence.last_token);
+    sequence.last_token = 0;
+    sequence.gap_step = step_;
+  }
+  joined_.clear();
+}
+
+void Replica::start_decoding(SequenceId id, std::int64_t context) {
+  Sequence& sequence = slab_[id];
   sequence.base_step = sequence.gap_step = step_;
   sequence.base_context = context * kContextUnit;
   const std::int64_t finish_step = plan(sequence);
@@ -456,6 +513,10 @@ Ps Replica::gap_of(const Sequence& sequence) const {
 
 void Replica::finish(SequenceId id, Ps gap) {
   Sequence& sequence = slab_[id];
+  if (sequence.forward == Forward::kAfterAnswer) {
+    forwarded_->push_back({now_, id});
+    return;
+  }
   account_.finish(sequence, now_, gap, index_);
   if (finished_slots_ != nullptr) finished_slots_->push_back({now_, sequence.slot});
   slab_.free(id);

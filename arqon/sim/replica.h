@@ -49,6 +49,12 @@ struct FinishedSlot {
   std::uint32_t slot;
 };
 
+// A request that leaves a replica for another one (Sequence::forward says why).
+struct Forwarded {
+  Ps at;
+  SequenceId id;
+};
+
 struct ReplicaOptions {
   std::shared_ptr<const StepTime> step_time;  // shared by the replicas of a pool
   EngineSettings settings;
@@ -57,6 +63,7 @@ struct ReplicaOptions {
   bool step_by_step = false;
   std::shared_ptr<StepLog> step_log;  // null = not recorded
   std::vector<FinishedSlot>* finished_slots = nullptr;  // closed loop: filled at finish
+  std::vector<Forwarded>* forwarded = nullptr;  // must be there when a sequence is to go on
 };
 
 // One thread; shares slab and account with the other replicas of its twin.
@@ -85,6 +92,11 @@ class Replica {
   const BootSettings& boot() const { return boot_; }
   // Takes the whole queue away, in order.
   std::deque<SequenceId> take_queue();
+  // The machine stops at `t`: the step under way is lost, and everything that ran or waited here is
+  // returned in order of admission.
+  std::vector<SequenceId> fail(Ps t);
+  // From the next step on; see Noise::set_speed.
+  void set_speed(double speed) { noise_.set_speed(speed); }
 
   // Counts broken limits of everything in flight at `now`.
   void judge(Ps now);
@@ -156,6 +168,8 @@ class Replica {
   void settle();
   void settle_chunks();
   void begin_decoding(SequenceId id);
+  void start_decoding(SequenceId id, std::int64_t context);
+  void settle_joined();
   void finish(SequenceId id, Ps gap);
   Ps gap_of(const Sequence& sequence) const;
   std::int64_t context_at(const Sequence& sequence, std::int64_t step) const {
@@ -169,6 +183,7 @@ class Replica {
   int index_;
   bool step_by_step_;
   std::vector<FinishedSlot>* finished_slots_;
+  std::vector<Forwarded>* forwarded_;
 
   LiveSettings live_;
   BootSettings boot_;
@@ -183,6 +198,7 @@ class Replica {
   std::vector<Decoding> decoding_;   // heap by Later
   std::vector<SequenceId> partial_;  // prefills under way, in order of admission
   std::vector<Chunk> chunks_;        // of the step under way
+  std::vector<SequenceId> joined_;   // began to decode in it with a KV cache from elsewhere
   std::deque<SequenceId> waiting_;
   std::int64_t queued_tokens_ = 0;   // prompt tokens waiting and half done
   std::int64_t partial_tokens_ = 0;  // tokens held by partial_

@@ -11,6 +11,13 @@ namespace arqon::sim {
 
 using SequenceId = std::uint32_t;
 
+// What happens to a request at the end of its time at a replica, decided when it is sent there.
+enum class Forward : std::uint8_t {
+  kNone,          // it has ended
+  kAfterPrefill,  // its KV cache goes to a decode replica once it has its first token
+  kAfterAnswer,   // the answer is not trusted: the whole request goes to a larger model
+};
+
 // Decoding sequences are updated lazily: their context is a linear function of the replica's step
 // number since `base_step`.
 struct Sequence {
@@ -34,6 +41,10 @@ struct Sequence {
   std::uint16_t replica = 0;  // fleet-wide index of the one that serves it
   serving::Limit broke = serving::Limit::kNone;
   bool cut = false;  // output was shortened by max_tokens
+  bool kv_ready = false;   // its KV cache came from elsewhere: it needs blocks, but no prefill
+  bool unfit = false;      // a hard question that a small model answers
+  std::uint8_t retries = 0;  // times its client has sent it again
+  Forward forward = Forward::kNone;
 };
 
 // Ids stay valid until freed; references only until the next add. One thread.

@@ -53,63 +53,115 @@ std::string known_addresses(const FleetSpec& fleet) {
   std::string pools;
   for (const PoolSpec& pool : fleet.pools) pools += (pools.empty() ? "" : ", ") + pool.name;
   std::string names;
-  for (const EngineKnob& knob : kKnobs) {
-    names += (names.empty() ? "" : ", ") + std::string(knob.name);
-  }
+  for (const EngineKnob& knob : kKnobs) names += std::string(knob.name) + ", ";
   return fmt::format(
-      "known: router.weights and POOL.KNOB or POOL/N.KNOB with pools {} and knobs {}", pools,
-      names);
+      "known: router.weights, router.pool_weights, router.spill_depth, router.cascade_threshold, and "
+      "POOL.KNOB or POOL/N.KNOB with pools {} and knobs {}replicas, prefill_replicas",
+      pools, names);
+}
+
+tl::unexpected<Error> invalid(std::string message) {
+  return fail(ErrorCode::kInvalidConfig, std::move(message));
 }
 
 tl::unexpected<Error> unknown(std::string_view address, const FleetSpec& fleet) {
-  return fail(ErrorCode::kInvalidConfig,
-              fmt::format("unknown knob \"{}\"; {}", address, known_addresses(fleet)));
+  return invalid(fmt::format("unknown knob \"{}\"; {}", address, known_addresses(fleet)));
 }
 
-Result<KnobBinding> bind_weights(const Parameter& parameter, std::size_t replicas) {
-  if (parameter.type != ParamType::kSimplex || parameter.slots() != replicas) {
-    return fail(ErrorCode::kInvalidConfig,
-                fmt::format("knob \"router.weights\" must be a simplex with one choice per "
-                            "replica ({} in this fleet)",
-                            replicas));
+// Of "router.knob"; nothing when there is no such knob.
+Result<KnobBinding> bind_router(const Parameter& parameter, const FleetSpec& fleet,
+                                std::size_t seats) {
+  const std::string_view address = parameter.name;
+  const bool weights = address == "router.weights", pools = address == "router.pool_weights";
+  if (weights || pools) {
+    const std::size_t parts = weights ? seats : fleet.pools.size();
+    if (parameter.type != ParamType::kSimplex || parameter.slots() != parts) {
+      return invalid(fmt::format("knob \"{}\" must be a simplex with one choice per {} ({} in this "
+                                 "fleet)",
+                                 address, weights ? "replica" : "pool", parts));
+    }
+    return KnobBinding{.kind = weights ? KnobKind::kRouterWeights : KnobKind::kPoolWeights,
+                       .replicas = seats,
+                       .slots = parts};
   }
-  return KnobBinding{
-      .knob = nullptr, .first_replica = 0, .replicas = replicas, .slots = parameter.slots()};
+  const bool depth = address == "router.spill_depth";
+  if (!depth && address != "router.cascade_threshold") return unknown(address, fleet);
+  if (parameter.slots() != 1 || (depth && !(parameter.min >= 0))) {
+    return invalid(fmt::format("knob \"{}\" must be a number{}", address,
+                               depth ? ", and its least value 0 or more" : ""));
+  }
+  if (!depth && !fleet.router.cascade) {
+    return invalid(fmt::format("knob \"{}\" needs router.cascade", address));
+  }
+  return KnobBinding{.kind = depth ? KnobKind::kSpillDepth : KnobKind::kThreshold,
+                     .replicas = seats};
+}
+
+// "pool.replicas" and "pool.prefill_replicas".
+Result<KnobBinding> bind_count(const Parameter& parameter, KnobKind kind, const PoolSpec& pool) {
+  const double low = kind == KnobKind::kReplicas ? 1 : 0;
+  const double high = seats_of(pool) - (kind == KnobKind::kReplicas ? 0 : 1);
+  if (parameter.type != ParamType::kInt || !(parameter.min >= low && parameter.max <= high)) {
+    return invalid(fmt::format("knob \"{}\" must be an int inside [{}, {}], replicas_max {}",
+                               parameter.name, low, high,
+                               kind == KnobKind::kReplicas ? "included" : "less one that decodes"));
+  }
+  return KnobBinding{.kind = kind};
+}
+
+Result<KnobBinding> bind_in_pool(const Parameter& parameter, std::string_view knob_name,
+                                 const PoolSpec& pool) {
+  if (knob_name == "replicas") return bind_count(parameter, KnobKind::kReplicas, pool);
+  if (knob_name == "prefill_replicas") {
+    return bind_count(parameter, KnobKind::kPrefillReplicas, pool);
+  }
+  if (parameter.slots() != 1) {
+    return invalid(fmt::format("knob \"{}\" must be a number", parameter.name));
+  }
+  return KnobBinding{.knob = find_knob(knob_name)};
+}
+
+// The replica that "pool/N" names.
+Result<std::size_t> replica_number(std::string_view address, std::string_view number, int count) {
+  int index = -1;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), index);
+  if (error != std::errc{} || end != number.data() + number.size() || index < 0 || index >= count) {
+    return invalid(fmt::format("knob \"{}\": replica must be 0 to {}", address, count - 1));
+  }
+  return static_cast<std::size_t>(index);
 }
 
 Result<KnobBinding> bind_knob(const Parameter& parameter, const FleetSpec& fleet) {
   const std::string_view address = parameter.name;
   std::size_t total = 0;
-  for (const PoolSpec& pool : fleet.pools) total += static_cast<std::size_t>(pool.replicas);
-  if (address == "router.weights") return bind_weights(parameter, total);
+  for (const PoolSpec& pool : fleet.pools) total += static_cast<std::size_t>(seats_of(pool));
   const std::size_t dot = address.rfind('.');
   if (dot == std::string_view::npos) return unknown(address, fleet);
-  const EngineKnob* knob = find_knob(address.substr(dot + 1));
-  if (knob == nullptr) return unknown(address, fleet);
-  if (parameter.slots() != 1) {
-    return fail(ErrorCode::kInvalidConfig, fmt::format("knob \"{}\" must be a number", address));
-  }
-  std::string_view scope = address.substr(0, dot);
+  if (address.substr(0, dot) == "router") return bind_router(parameter, fleet, total);
+  const std::string_view name = address.substr(dot + 1), scope = address.substr(0, dot);
   const std::size_t slash = scope.rfind('/');
-  const std::string_view pool_name = scope.substr(0, slash);
+  const bool one = slash != std::string_view::npos;
+  const bool count = name == "replicas" || name == "prefill_replicas";
+  if ((count && one) || (!count && find_knob(name) == nullptr)) return unknown(address, fleet);
   std::size_t first = 0;
-  for (const PoolSpec& pool : fleet.pools) {
-    const auto count = static_cast<std::size_t>(pool.replicas);
-    if (pool.name != pool_name) {
-      first += count;
+  for (std::size_t p = 0; p < fleet.pools.size(); ++p) {
+    const PoolSpec& pool = fleet.pools[p];
+    if (pool.name != scope.substr(0, slash)) {
+      first += static_cast<std::size_t>(seats_of(pool));
       continue;
     }
-    if (slash == std::string_view::npos) {
-      return KnobBinding{.knob = knob, .first_replica = first, .replicas = count};
+    Result<KnobBinding> bound = bind_in_pool(parameter, name, pool);
+    if (!bound) return bound;
+    bound->pool = p;
+    bound->first_replica = first;
+    bound->replicas = static_cast<std::size_t>(seats_of(pool));
+    if (one) {
+      const auto index = replica_number(address, scope.substr(slash + 1), seats_of(pool));
+      if (!index) return tl::unexpected<Error>(index.error());
+      bound->first_replica += *index;
+      bound->replicas = 1;
     }
-    const std::string_view number = scope.substr(slash + 1);
-    std::size_t index = 0;
-    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), index);
-    if (error != std::errc{} || end != number.data() + number.size() || index >= count) {
-      return fail(ErrorCode::kInvalidConfig,
-                  fmt::format("knob \"{}\": replica must be 0 to {}", address, count - 1));
-    }
-    return KnobBinding{.knob = knob, .first_replica = first + index, .replicas = 1};
+    return bound;
   }
   return unknown(address, fleet);
 }

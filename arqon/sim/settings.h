@@ -53,9 +53,22 @@ struct EngineKnob {
 };
 std::span<const EngineKnob> engine_knobs();
 
+// What a knob of the space moves.
+enum class KnobKind : std::uint8_t {
+  kEngine,           // a flag of some replicas' engine
+  kRouterWeights,    // router.weights
+  kPoolWeights,      // router.pool_weights
+  kSpillDepth,       // router.spill_depth
+  kThreshold,        // router.cascade_threshold
+  kReplicas,         // pool.replicas
+  kPrefillReplicas,  // pool.prefill_replicas
+};
+
 // A knob of the space bound to the replicas it moves.
 struct KnobBinding {
-  const EngineKnob* knob = nullptr;  // null: router weights
+  KnobKind kind = KnobKind::kEngine;
+  const EngineKnob* knob = nullptr;  // kEngine only
+  std::size_t pool = 0;              // kReplicas, kPrefillReplicas
   std::size_t first_replica = 0;     // fleet-wide index
   std::size_t replicas = 0;
   std::size_t offset = 0;  // first slot in a Config
@@ -67,7 +80,7 @@ struct KnobBinding {
   }
 };
 
-// Binds "pool.knob", "pool/N.knob" and "router.weights". kInvalidConfig names what is known.
+// Binds "pool.knob", "pool/N.knob" and "router.knob". kInvalidConfig names what is known.
 Result<std::vector<KnobBinding>> bind_knobs(const Space& knobs, const FleetSpec& fleet);
 
 }  // namespace arqon::sim

@@ -21,6 +21,7 @@ constexpr int kTwinSemantics = 1;
 struct TwinOptions {
   FleetSpec fleet;
   std::vector<serving::Slo> classes;
+  std::vector<QualityRule> quality;  // per class; may be shorter: no rule for the rest
   Space knobs{{}};  // addresses pool.knob or pool/N.knob; unknown ones fail create
   std::shared_ptr<const workload::Trace> trace;  // shared, never changed
   // Draft cost of a speculative step in ms: base + per_k * k.

@@ -9,6 +9,8 @@
 #include <optional>
 #include <span>
 
+#include "arqon/workload/multi_client.h"
+
 namespace arqon::workload {
 namespace {
 
@@ -82,24 +84,6 @@ class Level {
   double until_ = kForever;
 };
 
-// Gamma with mean 1 (Marsaglia and Tsang 2000; shapes under 1 by the usual power of a uniform).
-double gamma_gap(double shape, Rng& rng) {
-  const double a = shape < 1 ? shape + 1 : shape;
-  const double d = a - 1.0 / 3, c = 1 / std::sqrt(9 * d);
-  double x = 0;
-  while (true) {
-    const double z = rng.normal();
-    const double v = std::pow(1 + c * z, 3);
-    const double u = 1 - rng.uniform();
-    if (v > 0 && std::log(u) < z * z / 2 + d - d * v + d * std::log(v)) {
-      x = d * v;
-      break;
-    }
-  }
-  if (shape < 1) x *= std::pow(1 - rng.uniform(), 1 / shape);
-  return x / shape;
-}
-
 Status check(const GeneratorSource& source, const std::vector<RatePoint>& rates,
              double duration_s) {
   double factor_max = 0;
@@ -136,6 +120,7 @@ Result<std::vector<Duration>> generate_arrivals(const GeneratorSource& source,
                                                 const std::vector<RatePoint>& rates,
                                                 double duration_s, const Rng& rng) {
   if (Status s = check(source, rates, duration_s); !s) return tl::unexpected<Error>(s.error());
+  if (source.name == "multi-client") return multi_client_arrivals(source, rates, duration_s, rng);
   const Modulation* modulation = nullptr;
   for (const Modulation& m : kModulations) {
     if (m.name == source.name) modulation = &m;
@@ -144,13 +129,14 @@ Result<std::vector<Duration>> generate_arrivals(const GeneratorSource& source,
   if (modulation == nullptr && !renewal && source.name != "poisson") {
     return fail(
         ErrorCode::kInvalidConfig,
-        fmt::format("unknown generator \"{}\"; known: azure-conv, azure-code, poisson, gamma",
+        fmt::format("unknown generator \"{}\"; known: azure-conv, azure-code, poisson, gamma, "
+                    "multi-client",
                     source.name));
   }
   Level level(modulation, rng.stream("states"));
   Rng gaps = rng.stream("gaps");
   const auto draw = [&] {
-    return renewal ? gamma_gap(1 / (source.cv * source.cv), gaps) : gaps.exponential();
+    return renewal ? gamma_gap(source.cv, gaps) : gaps.exponential();
   };
   std::vector<Duration> out;
   double t = 0, left = draw();  // `left` in operational time: arrivals at unit rate

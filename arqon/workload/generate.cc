@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "arqon/base/assert.h"
 #include "arqon/base/rng.h"
 #include "arqon/workload/arrivals.h"
+#include "arqon/workload/envelope.h"
 #include "arqon/workload/lengths.h"
+#include "arqon/workload/sessions.h"
 #include "arqon/workload/trace_reader.h"
 
 namespace arqon::workload {
@@ -132,7 +135,10 @@ class Drawer {
         lengths_(rng.stream("lengths")),
         acceptance_(rng.stream("acceptance")),
         sigma_(spec.acceptance.quality_sigma),
-        backfill_(spec.priority == "backfill") {}
+        backfill_(spec.priority == "backfill"),
+        retries_(static_cast<std::uint8_t>(spec.retries)) {
+    if (spec.sessions) sessions_.emplace(*spec.sessions, rng.stream("sessions"));
+  }
 
   // Arrivals must rise. `request` brings the source's own lengths and class.
   void complete(Request& request, std::uint64_t index) {
@@ -149,6 +155,8 @@ class Drawer {
     }
     request.acceptance = accepted(phase.acceptance, index);
     request.backfill = backfill_;
+    request.retries = retries_;
+    if (sessions_) sessions_->join(request, index);
   }
 
  private:
@@ -179,13 +187,16 @@ class Drawer {
   Rng mix_, lengths_, acceptance_;
   double sigma_;
   bool backfill_;
+  std::uint8_t retries_;
+  std::optional<SessionBook> sessions_;
   std::size_t phase_ = 0;
 };
 
 Result<Trace> from_generator(const Spec& spec, const GeneratorSource& source,
                              const GenerateOptions& options, Drawer drawer, const Rng& rng) {
-  auto arrivals = generate_arrivals(source, rate_points(spec.segments), options.duration_s,
-                                    rng.stream("arrivals"));
+  const auto rates = rate_envelope(spec, options.duration_s, rng.stream("spikes"));
+  if (!rates) return tl::unexpected<Error>(rates.error());
+  auto arrivals = generate_arrivals(source, *rates, options.duration_s, rng.stream("arrivals"));
   if (!arrivals) return tl::unexpected<Error>(arrivals.error());
   Trace out;
   out.reserve(arrivals->size());
@@ -222,22 +233,34 @@ Duration pass_length(const TraceRows& rows, Duration grid) {
   return span + std::max<Duration>(kPauseMin, span / gaps);
 }
 
-double factor_max(const std::vector<Segment>& segments) {
+double factor_max(const std::vector<RatePoint>& rates) {
   double most = 1;
-  for (const Segment& segment : segments) most = std::max(most, segment.rate.value_or(1));
+  for (const RatePoint& point : rates) most = std::max(most, point.factor);
   return most;
+}
+
+// A trace that begins again repeats its shape, not its texts.
+std::shared_ptr<const PromptHashes> hashes_of_turn(std::shared_ptr<const PromptHashes> hashes,
+                                                   std::uint64_t turn) {
+  constexpr int kIdBits = 53;
+  if (hashes == nullptr || turn == 0) return hashes;
+  auto out = std::make_shared<PromptHashes>(*hashes);
+  for (std::uint64_t& id : out->chain) id += turn << kIdBits;
+  return out;
 }
 
 // Walks the recorded times at the speed of the present factor: a factor above 1 compresses time,
 // one below 1 keeps the clock and thins. A trace that ends begins again, thinned afresh.
 Result<Trace> replay(const Spec& spec, double scale, const TraceRows& rows, Duration pass,
                      const GenerateOptions& options, Drawer drawer, const Rng& rng) {
-  const double speed_max = std::max(1.0, scale * factor_max(spec.segments));
+  const auto envelope = rate_envelope(spec, options.duration_s, rng.stream("spikes"));
+  if (!envelope) return tl::unexpected<Error>(envelope.error());
+  const std::vector<RatePoint>& rates = *envelope;
+  const double speed_max = std::max(1.0, scale * factor_max(rates));
   if (static_cast<double>(rows.size()) / to_seconds(pass) * speed_max * options.duration_s >
       kRowsWalkedMax) {
     return invalid("the trace would be looped over more than 500 million rows");
   }
-  const std::vector<RatePoint> rates = rate_points(spec.segments);
   const Rng thin = rng.stream("thin");
   Trace out;
   double t = 0, recorded = 0;  // seconds: of the run, of the trace since the first pass began
@@ -263,7 +286,8 @@ Result<Trace> replay(const Spec& spec, double scale, const TraceRows& rows, Dura
       Request request{.arrival = from_seconds(t),
                       .prompt_tokens = rows[i].prompt_tokens,
                       .output_tokens = rows[i].output_tokens,
-                      .request_class = static_cast<std::uint16_t>(rows[i].request_class)};
+                      .request_class = static_cast<std::uint16_t>(rows[i].request_class),
+                      .hashes = hashes_of_turn(rows[i].hashes, turn)};
       drawer.complete(request, out.size());
       out.push_back(request);
     }
@@ -323,6 +347,12 @@ Result<Trace> from_closed_loop(const ClosedLoopSource& source, const GenerateOpt
 Result<Trace> generate_one(const Spec& spec, const GenerateOptions& options, const Rng& rng) {
   if (spec.priority != "online" && spec.priority != "backfill") {
     return invalid(fmt::format("unknown priority \"{}\"; known: online, backfill", spec.priority));
+  }
+  if (spec.retries < 0 || spec.retries > 16) {
+    return invalid(fmt::format("retries must lie in [0, 16] (got {})", spec.retries));
+  }
+  if (spec.sessions) {
+    if (Status s = check_sessions(*spec.sessions); !s) return tl::unexpected<Error>(s.error());
   }
   Result<std::vector<Phase>> phases = phases_of(spec, options);
   if (!phases) return tl::unexpected<Error>(phases.error());

@@ -22,6 +22,7 @@ struct Request {
   std::uint32_t output_tokens = 1;
   std::uint16_t request_class = 0;  // index into the scenario's classes
   bool backfill = false;
+  std::uint8_t retries = 0;  // how often its client tries again when it is turned away
   float acceptance = 0;  // conditional acceptance of this request's first draft token
   // How acceptance goes on with the position: 0 = constant, else 1 + a row of acceptance_rows().
   std::uint8_t acceptance_row = 0;

@@ -22,10 +22,13 @@ struct TraceSource {
 //   azure-conv   3-state Markov-modulated Poisson process, conversation
 //   azure-code   4-state Markov-modulated Poisson process, on-off code completion
 //   poisson      memoryless        gamma   renewal with the coefficient of variation `cv`
+//   multi-client many clients of unequal weight, each bursty in its own way (multi_client.h)
 struct GeneratorSource {
   std::string name;
   double rate_per_s = 1;  // mean arrival rate before segment factors
   double cv = 1;          // gamma only
+  int clients = 100;      // multi-client only
+  double skew = 1.2;      // multi-client only: client i sends in proportion to i^-skew
 };
 
 // Fixed concurrency: a slot sends its next request when its last one ends.
@@ -62,6 +65,33 @@ struct Segment {
   std::optional<double> acceptance;  // conditional acceptance of a draft token
 };
 
+// A day: rate(t) = 1 + first harmonic - lunch_dip * second harmonic, mean 1, highest around
+// peak_at_s; on days 5 and 6 of each week times `weekend`.
+struct Diurnal {
+  double period_s = 86400;
+  double swing = 3;  // highest over lowest rate without the dip, >= 1
+  double peak_at_s = 43200;
+  double lunch_dip = 0;  // share by which the middle of the day is lowered, in [0, 0.4]
+  double weekend = 1;
+};
+
+// Flash crowds: at random moments the rate is multiplied for a while.
+struct Spikes {
+  double per_hour = 1;  // mean number
+  double factor_min = 2, factor_max = 5;
+  double seconds_min = 60, seconds_max = 180;
+};
+
+// Who talks to the service: requests are turns of sessions that begin with one of several system
+// prompts and repeat all that was said before. Arrivals stay the source's: an arrival is the next
+// turn of the session that waits longest, or the first of a new one.
+struct Sessions {
+  std::string kind = "conversation";  // "conversation" (fitted on Mooncake) | "agent" (assumed)
+  int system_prompts = 1;             // popularity by Zipf
+  int system_tokens = 512;
+  double zipf = 1;
+};
+
 // Speculative decoding as the workload sees it.
 struct Acceptance {
   double conditional = 0.62;   // chance that a draft token is accepted, given all before it were
@@ -74,6 +104,10 @@ struct Spec {
   Source source;
   Acceptance acceptance;
   std::string priority = "online";  // "online" | "backfill"
+  int retries = 0;                  // times a client tries again when it is turned away
+  std::optional<Diurnal> diurnal;
+  std::optional<Spikes> spikes;
+  std::optional<Sessions> sessions;
   std::vector<OwnLengths> lengths;
   std::vector<Segment> segments;    // sorted by at_s; the first starts at 0
 };

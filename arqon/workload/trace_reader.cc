@@ -10,6 +10,7 @@
 #include <iterator>
 #include <optional>
 #include <system_error>
+#include <utility>
 
 #include "arqon/wire/json.h"
 
@@ -21,6 +22,7 @@ constexpr std::size_t kLineMax = 1u << 20;
 constexpr std::size_t kRowsMax = 20'000'000;
 constexpr std::uint32_t kTokensMax = 10'000'000;
 constexpr double kSecondsMax = 60.0 * 86400;
+constexpr std::int64_t kHashMax = std::int64_t{1} << 53;
 constexpr std::int64_t kMsMax = 4'000'000'000'000;  // Unix time in ms fits
 
 // Walks lines, remembers where it is, and words errors.
@@ -145,6 +147,24 @@ std::optional<std::int64_t> whole_field(const wire::Value& object, std::string_v
   return static_cast<std::int64_t>(n);
 }
 
+// Of a Mooncake row; null when it has none, nothing when they are not what they should be.
+std::optional<std::shared_ptr<const PromptHashes>> hash_ids(const wire::Value& row,
+                                                            std::int64_t input) {
+  const wire::Value* member = row.find("hash_ids");
+  if (member == nullptr) return std::shared_ptr<const PromptHashes>();
+  const wire::Array* ids = member->as_array();
+  auto out = std::make_shared<PromptHashes>();
+  const std::int64_t blocks = (input + out->block_tokens - 1) / out->block_tokens;
+  if (ids == nullptr || static_cast<std::int64_t>(ids->size()) > blocks) return std::nullopt;
+  for (const wire::Value& id : *ids) {
+    if (!id.is_number()) return std::nullopt;
+    const double n = id.number();
+    if (!(n >= 0 && n <= static_cast<double>(kHashMax)) || n != std::floor(n)) return std::nullopt;
+    out->chain.push_back(static_cast<std::uint64_t>(n));
+  }
+  return out;
+}
+
 Status check_size(std::string_view text, std::string_view file) {
   if (text.size() <= kBytesMax) return {};
   return fail(ErrorCode::kInvalidConfig, fmt::format("{}: larger than 1 GiB", file));
@@ -183,7 +203,7 @@ Result<TraceRows> parse_azure(std::string_view text, std::string_view file) {
     if (*at - first > static_cast<std::int64_t>(kSecondsMax * 1e9)) {
       return lines.error("more than 60 days after the first row");
     }
-    if (Status s = lines.add(rows, {Duration(*at - first), *in, *out}); !s) {
+    if (Status s = lines.add(rows, {Duration(*at - first), *in, *out, -1, nullptr}); !s) {
       return tl::unexpected<Error>(s.error());
     }
   }
@@ -212,8 +232,14 @@ Result<TraceRows> parse_mooncake(std::string_view text, std::string_view file) {
     const auto at = whole_field(*value, "timestamp", 0, kMsMax);
     if (!at) return lines.error(fmt::format("timestamp must be ms from 0 to {}", kMsMax));
     if (rows.empty()) first = *at;
+    auto hashes = hash_ids(*value, *in);
+    if (!hashes) {
+      return lines.error(fmt::format("hash_ids must be whole numbers from 0 to {}, one for each block "
+                                     "of {} tokens of the input and no more",
+                                     kHashMax, PromptHashes{}.block_tokens));
+    }
     const TraceRow row{std::chrono::milliseconds(*at - first), static_cast<std::uint32_t>(*in),
-                       static_cast<std::uint32_t>(*out)};
+                       static_cast<std::uint32_t>(*out), -1, std::move(*hashes)};
     if (*at - first > static_cast<std::int64_t>(kSecondsMax * 1e3)) {
       return lines.error("more than 60 days after the first row");
     }
@@ -254,7 +280,7 @@ Result<TraceRows> parse_csv(std::string_view text, std::string_view file,
                       kTokensMax, shown(field[1]), shown(field[2])));
     }
     if (rows.empty()) first = *at;
-    TraceRow row{Duration(std::llround((*at - first) * 1e9)), *in, *out};
+    TraceRow row{Duration(std::llround((*at - first) * 1e9)), *in, *out, -1, nullptr};
     if (classed) {
       const auto found = std::find(classes.begin(), classes.end(), field[3]);
       if (found == classes.end()) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 
 #include "arqon/base/result.h"
 #include "arqon/base/time.h"
+#include "arqon/workload/request.h"
 
 namespace arqon::workload {
 
@@ -19,13 +21,15 @@ struct TraceRow {
   std::uint32_t prompt_tokens = 1;
   std::uint32_t output_tokens = 1;
   std::int32_t request_class = -1;  // index into the classes given; -1 = the file does not say
+  std::shared_ptr<const PromptHashes> hashes;  // null where the file has none
 };
 using TraceRows = std::vector<TraceRow>;
 
 // Azure LLM inference traces (CC-BY-4.0): TIMESTAMP,ContextTokens,GeneratedTokens with timestamps
 // like 2023-11-16 18:17:03.9799600, a trailing +00:00 allowed.
 Result<TraceRows> parse_azure(std::string_view text, std::string_view file);
-// Mooncake JSONL: {"timestamp": ms, "input_length", "output_length", "hash_ids": [...]}.
+// Mooncake JSONL: {"timestamp": ms, "input_length", "output_length", "hash_ids": [...]}. hash_ids
+// may be left out; an id stands for a block of 512 tokens and all before it.
 Result<TraceRows> parse_mooncake(std::string_view text, std::string_view file);
 // arrival_s,input_tokens,output_tokens[,class] with a class of `classes`.
 Result<TraceRows> parse_csv(std::string_view text, std::string_view file,

@@ -11,11 +11,9 @@ namespace arqon::documents::internal {
 namespace {
 
 constexpr std::size_t kPoolsMax = 64;
-constexpr std::size_t kWeightsMax = 65536;
 constexpr Range kReplicas{.min = 1, .max = 1024};
 constexpr Range kPrice{.min = 0, .max = 1e6};
-constexpr Range kStateAgeMs{.min = 0, .max = 60000};
-constexpr Range kRestartLoadS{.min = 0, .max = 86400};
+constexpr Range kLoadS{.min = 0, .max = 86400};
 
 // Where each option of the engine lives, in the order of kPoolKnobs.
 template <typename Spec, typename Visit>
@@ -67,6 +65,20 @@ std::vector<std::string_view> names_of(const Table& table) {
   return out;
 }
 
+void read_counts(const Section& section, sim::PoolSpec& out) {
+  assign(out.replicas, section.get("replicas").integer(kReplicas));
+  const Node most = section.get("replicas_max");
+  assign(out.replicas_max, most.integer(kReplicas));
+  if (out.replicas_max != 0 && out.replicas_max < out.replicas) {
+    most.fail(fmt::format("must not be below replicas, {}", out.replicas));
+  }
+  const Node prefill = section.get("prefill_replicas");
+  assign(out.prefill_replicas, prefill.integer({.min = 0, .max = 1023}));
+  if (out.prefill_replicas >= out.replicas) {
+    prefill.fail(fmt::format("must leave a replica to decode: at most {}", out.replicas - 1));
+  }
+}
+
 sim::PoolSpec read_pool(const Node& node, const std::filesystem::path& folder) {
   const Section section(node, kPoolKeys);
   sim::PoolSpec out;
@@ -86,38 +98,12 @@ sim::PoolSpec read_pool(const Node& node, const std::filesystem::path& folder) {
   if (out.dtype == "fp8" && gpu != nullptr && gpu->fp8_speedup <= 1) {
     dtype.fail("this gpu has no fp8");
   }
-  assign(out.replicas, section.get("replicas").integer(kReplicas));
+  read_counts(section, out);
   assign(out.price_per_gpu_hour, section.get("price_per_gpu_hour").number(kPrice));
+  assign(out.price_per_million_tokens, section.get("price_per_million_tokens").number(kPrice));
   assign(out.quality, section.get("quality").number(kFraction));
   out.engine = read_engine(section.get("engine"));
   read_pool_calibration(section.get("calibration"), folder, out);
-  return out;
-}
-
-void read_weights(const Node& node, std::size_t replicas, sim::RouterSpec& router) {
-  if (!node) return;
-  double sum = 0;
-  for (const Node& item : node.items(kWeightsMax)) {
-    const double weight = item.number(kNotNegative).value_or(0);
-    router.weights.push_back(weight);
-    sum += weight;
-  }
-  if (node.value().as_array() == nullptr) return;
-  if (router.weights.size() != replicas) {
-    node.fail(
-        fmt::format("must have one weight per replica, all pools in order: {} of them", replicas));
-  } else if (!(sum > 0)) {
-    node.fail("must have a weight above 0");
-  }
-  if (router.policy != "weighted") node.fail_key("goes with policy \"weighted\" only");
-}
-
-sim::RouterSpec read_router(const Node& node, std::size_t replicas) {
-  const Section section(node, kRouterKeys);
-  sim::RouterSpec out;
-  if (const auto index = section.get("policy").one_of(kPolicies)) out.policy = kPolicies[*index];
-  assign(out.state_age_ms, section.get("state_age_ms").number(kStateAgeMs));
-  read_weights(section.get("weights"), replicas, out);
   return out;
 }
 
@@ -151,7 +137,7 @@ bool plain_name(std::string_view name, bool dots) {
 
 std::size_t replicas_in_all(const sim::FleetSpec& fleet) {
   std::size_t out = 0;
-  for (const sim::PoolSpec& pool : fleet.pools) out += static_cast<std::size_t>(pool.replicas);
+  for (const sim::PoolSpec& pool : fleet.pools) out += static_cast<std::size_t>(seats_of(pool));
   return out;
 }
 
@@ -171,39 +157,46 @@ sim::FleetSpec read_fleet(const Node& node, const std::filesystem::path& folder)
   if (pools && pools.value().as_array() != nullptr && pools.value().as_array()->empty()) {
     pools.fail("must name at least one pool");
   }
-  out.router = read_router(section.get("router"), replicas_in_all(out));
+  out.router = read_router(section.get("router"), out);
+  out.events = read_events(section.get("events"), out);
+  const Section link(section.get("kv_transfer"), kKvTransferKeys);
+  assign(out.kv_transfer.gb_per_s, link.get("gb_per_s").number({.min = 0.001, .max = 1e6}));
+  assign(out.kv_transfer.latency_ms, link.get("latency_ms").number({.min = 0.5, .max = 60000}));
   assign(out.noise, section.get("noise").boolean());
-  assign(out.restart_load_s, section.get("restart_load_s").number(kRestartLoadS));
+  assign(out.restart_load_s, section.get("restart_load_s").number(kLoadS));
+  assign(out.wake_s, section.get("wake_s").number(kLoadS));
   return out;
 }
 
 wire::Object fleet_object(const sim::FleetSpec& fleet) {
   wire::Array pools;
   for (const sim::PoolSpec& pool : fleet.pools) {
-    wire::Object object{{"name", pool.name},
-                        {"model", pool.model},
-                        {"gpu", pool.gpu},
-                        {"tp", pool.tp},
-                        {"dtype", pool.dtype},
-                        {"replicas", pool.replicas},
-                        {"price_per_gpu_hour", wire::compact_number(pool.price_per_gpu_hour)},
-                        {"quality", wire::compact_number(pool.quality)},
-                        {"engine", engine_object(pool.engine)}};
+    wire::Object object{
+        {"name", pool.name},
+        {"model", pool.model},
+        {"gpu", pool.gpu},
+        {"tp", pool.tp},
+        {"dtype", pool.dtype},
+        {"replicas", pool.replicas},
+        {"replicas_max", seats_of(pool)},
+        {"prefill_replicas", pool.prefill_replicas},
+        {"price_per_gpu_hour", wire::compact_number(pool.price_per_gpu_hour)},
+        {"price_per_million_tokens", wire::compact_number(pool.price_per_million_tokens)},
+        {"quality", wire::compact_number(pool.quality)},
+        {"engine", engine_object(pool.engine)}};
     wire::Object calibration = scalars_object(pool.calibration);
     if (!calibration.empty()) object.emplace_back("calibration", std::move(calibration));
     pools.emplace_back(std::move(object));
   }
-  wire::Object router{{"policy", fleet.router.policy},
-                      {"state_age_ms", wire::compact_number(fleet.router.state_age_ms)}};
-  if (!fleet.router.weights.empty()) {
-    wire::Array weights;
-    for (const double w : fleet.router.weights) weights.push_back(wire::compact_number(w));
-    router.emplace_back("weights", std::move(weights));
-  }
   return {{"pools", std::move(pools)},
-          {"router", std::move(router)},
+          {"router", router_object(fleet.router)},
+          {"events", events_array(fleet.events)},
+          {"kv_transfer",
+           wire::Object{{"gb_per_s", wire::compact_number(fleet.kv_transfer.gb_per_s)},
+                        {"latency_ms", wire::compact_number(fleet.kv_transfer.latency_ms)}}},
           {"noise", fleet.noise},
-          {"restart_load_s", wire::compact_number(fleet.restart_load_s)}};
+          {"restart_load_s", wire::compact_number(fleet.restart_load_s)},
+          {"wake_s", wire::compact_number(fleet.wake_s)}};
 }
 
 }  // namespace arqon::documents::internal

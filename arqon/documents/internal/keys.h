@@ -58,7 +58,7 @@ inline constexpr std::array kWindowKeys =
     std::to_array<string_view>({"requests_min", "seconds_min", "seconds_max"});
 
 inline constexpr std::array kClassKeys = std::to_array<string_view>(
-    {"ttft_ms", "tpot_ms", "max_gap_ms", "e2e_ms", "quality", "attainment"});
+    {"ttft_ms", "tpot_ms", "max_gap_ms", "e2e_ms", "quality", "lesser_share", "attainment"});
 inline constexpr std::array kTtftKeys = std::to_array<string_view>({"base", "per_prompt_token"});
 inline constexpr std::array kProtectiveKeys =
     std::to_array<string_view>({"ttft", "tpot", "gap", "e2e"});
@@ -66,22 +66,33 @@ inline constexpr std::array kProtectiveWays = std::to_array<string_view>({"down"
 
 // -- scenario: fleet
 inline constexpr std::array kFleetKeys =
-    std::to_array<string_view>({"pools", "router", "noise", "restart_load_s"});
+    std::to_array<string_view>({"pools", "router", "events", "kv_transfer", "noise",
+                                "restart_load_s", "wake_s"});
 inline constexpr std::array kPoolKeys = std::to_array<string_view>(
-    {"name", "model", "gpu", "tp", "dtype", "replicas", "price_per_gpu_hour", "quality", "engine",
+    {"name", "model", "gpu", "tp", "dtype", "replicas", "replicas_max", "prefill_replicas",
+     "price_per_gpu_hour", "price_per_million_tokens", "quality", "engine",
      "calibration"});
 inline constexpr std::array kCalibrationScalars = std::to_array<string_view>(
     {"host_ms", "host_ms_per_sequence", "host_overlap", "front_end_ms", "linear_memory",
      "linear_compute", "linear_scale", "decode_kv", "other_memory_gb"});
-inline constexpr std::array kRouterKeys =
-    std::to_array<string_view>({"policy", "state_age_ms", "weights"});
+inline constexpr std::array kRouterKeys = std::to_array<string_view>(
+    {"policy", "state_age_ms", "weights", "pool_weights", "spill_depth", "cascade"});
+inline constexpr std::array kCascadeKeys = std::to_array<string_view>(
+    {"small", "large", "threshold", "separation", "hard_share", "caught", "false_alarms"});
+inline constexpr std::array kKvTransferKeys = std::to_array<string_view>({"gb_per_s", "latency_ms"});
+inline constexpr std::array kEventKeys =
+    std::to_array<string_view>({"at_s", "event", "replica", "speed"});
+// In the order of sim::FleetEventKind.
+inline constexpr std::array kEvents = std::to_array<string_view>(
+    {"throttle", "fail", "recover", "stop", "start", "sleep", "wake"});
 inline constexpr std::array kEngineKeys = std::to_array<string_view>(
     {"scheduler", "batch_size", "prefill_token_budget", "long_prefill_threshold",
      "queued_token_limit", "speculative_decoding_k", "max_tokens", "max_wait_ms", "block_size",
      "gpu_memory_utilization", "kv_cache_blocks", "async_scheduling"});
 inline constexpr std::array kDtypes = std::to_array<string_view>({"bf16", "fp8"});
 inline constexpr std::array kPolicies =
-    std::to_array<string_view>({"least_request", "round_robin", "random", "weighted"});
+    std::to_array<string_view>(
+        {"least_request", "round_robin", "random", "weighted", "prefix_affine"});
 inline constexpr std::array kSchedulers = std::to_array<string_view>({"vllm-v1"});
 
 // The knobs of a pool: what may follow "pool." in an address, and what an engine option may be.
@@ -104,22 +115,37 @@ inline constexpr std::array kPoolKnobs = std::to_array<PoolKnob>({
     {"gpu_memory_utilization", false, 0.01, 1, true},
     {"kv_cache_blocks", true, 0, 1073741824, true},
 });
+// Counts of replicas: of a pool as a whole, never of one replica.
+inline constexpr std::array kCountKnobs =
+    std::to_array<string_view>({"replicas", "prefill_replicas"});
 inline constexpr string_view kRouterWeights = "router.weights";
+inline constexpr string_view kRouterPoolWeights = "router.pool_weights";
+inline constexpr string_view kRouterSpillDepth = "router.spill_depth";
+inline constexpr string_view kRouterThreshold = "router.cascade_threshold";
 
 // -- scenario: workload
 inline constexpr std::array kWorkloadKeys =
-    std::to_array<string_view>({"source", "acceptance", "priority", "lengths", "segments"});
+    std::to_array<string_view>({"source", "acceptance", "priority", "retries", "diurnal", "spikes",
+                                "sessions", "lengths", "segments"});
+inline constexpr std::array kDiurnalKeys =
+    std::to_array<string_view>({"period_s", "swing", "peak_at_s", "lunch_dip", "weekend"});
+inline constexpr std::array kSpikesKeys =
+    std::to_array<string_view>({"per_hour", "factor", "seconds"});
+inline constexpr std::array kSessionsKeys =
+    std::to_array<string_view>({"kind", "system_prompts", "system_tokens", "zipf"});
+inline constexpr std::array kSessionKinds =
+    std::to_array<string_view>({"conversation", "agent"});
 inline constexpr std::array kSourceKinds =
     std::to_array<string_view>({"generator", "trace", "closed_loop"});
 inline constexpr std::array kGeneratorKeys =
-    std::to_array<string_view>({"generator", "rate_per_s", "cv"});
+    std::to_array<string_view>({"generator", "rate_per_s", "cv", "clients", "skew"});
 inline constexpr std::array kTraceKeys =
     std::to_array<string_view>({"trace", "path", "scale", "class"});
 inline constexpr std::array kClosedLoopSourceKeys = std::to_array<string_view>({"closed_loop"});
 inline constexpr std::array kClosedLoopKeys = std::to_array<string_view>(
     {"concurrency", "input_tokens", "output_tokens", "requests_per_slot", "length_jitter"});
 inline constexpr std::array kGenerators =
-    std::to_array<string_view>({"azure-conv", "azure-code", "poisson", "gamma"});
+    std::to_array<string_view>({"azure-conv", "azure-code", "poisson", "gamma", "multi-client"});
 inline constexpr std::array kTraceFormats =
     std::to_array<string_view>({"azure", "mooncake", "csv"});
 inline constexpr std::array kPriorities = std::to_array<string_view>({"online", "backfill"});

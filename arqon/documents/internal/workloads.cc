@@ -33,6 +33,14 @@ workload::GeneratorSource read_generator(const Node& node) {
   const Node cv = section.get("cv");
   assign(out.cv, cv.number(kCv));
   if (cv && out.name != "gamma") cv.fail_key("goes with the generator \"gamma\" only");
+  const Node clients = section.get("clients"), skew = section.get("skew");
+  assign(out.clients, clients.integer({.min = 1, .max = 10000}));
+  assign(out.skew, skew.number({.min = 0, .max = 4}));
+  for (const Node& node_of_clients : {clients, skew}) {
+    if (node_of_clients && out.name != "multi-client") {
+      node_of_clients.fail_key("goes with the generator \"multi-client\" only");
+    }
+  }
   return out;
 }
 
@@ -238,6 +246,7 @@ workload::Spec read_workload(const Node& node, const std::vector<std::string>& c
   out.source = read_source(section.need("source"), classes);
   out.acceptance = read_acceptance(section.get("acceptance"));
   if (const auto i = section.get("priority").one_of(kPriorities)) out.priority = kPriorities[*i];
+  read_traffic(section, out);
   out.lengths = read_lengths(section.get("lengths"), classes);
   out.segments = read_segments(section.get("segments"), classes, out, duration_s);
   if (section.is_object()) complete_mix(node, classes, out);
@@ -248,6 +257,10 @@ wire::Object source_object(const workload::Source& source) {
   if (const auto* g = std::get_if<workload::GeneratorSource>(&source)) {
     wire::Object out{{"generator", g->name}, {"rate_per_s", wire::compact_number(g->rate_per_s)}};
     if (g->name == "gamma") out.emplace_back("cv", wire::compact_number(g->cv));
+    if (g->name == "multi-client") {
+      out.emplace_back("clients", g->clients);
+      out.emplace_back("skew", wire::compact_number(g->skew));
+    }
     return out;
   }
   if (const auto* t = std::get_if<workload::TraceSource>(&source)) {
@@ -305,6 +318,7 @@ wire::Object workload_object(const workload::Spec& spec) {
                                               {"per_k", wire::compact_number(a.draft_ms_per_k)}}},
                     {"quality_sigma", wire::compact_number(a.quality_sigma)}}},
       {"priority", spec.priority}};
+  append_traffic(spec, out);
   if (!lengths.empty()) out.emplace_back("lengths", std::move(lengths));
   out.emplace_back("segments", std::move(segments));
   return out;

@@ -1,0 +1,133 @@
+#include "bench/fidelity_rows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <memory>
+#include <utility>
+
+#include "arqon/base/assert.h"
+#include "arqon/base/rng.h"
+#include "arqon/os/file.h"
+#include "arqon/sim/twin.h"
+#include "arqon/wire/csv.h"
+
+namespace arqon::bench {
+namespace {
+
+constexpr int kRequestsPerSlot = 10;
+constexpr std::size_t kFileMax = 1 << 20;
+constexpr std::array<std::string_view, 10> kColumns = {
+    "backend", "backend_version", "model_path", "precision", "isl",
+    "osl",     "concurrency",     "tp_size",    "ttft_ms",   "tpot_ms"};
+
+struct ModelName {
+  std::string_view path, name;
+};
+constexpr std::array<ModelName, 3> kModels = {{{"Qwen/Qwen3-32B", "qwen3-32b"},
+                                               {"meta-llama/Llama-3.1-70B", "llama-3.1-70b"},
+                                               {"meta-llama/Llama-3.1-8B", "llama-3.1-8b"}}};
+
+Result<Row> parse_row(const std::vector<std::string>& fields, const std::string& where) {
+  Row row;
+  row.backend = fields[0];
+  row.version = fields[1];
+  for (const ModelName& model : kModels) {
+    if (model.path == fields[2]) row.model = model.name;
+  }
+  row.dtype = fields[3].empty() ? "bf16" : fields[3];
+  const auto number = [&](std::size_t i) { return std::strtod(fields[i].c_str(), nullptr); };
+  row.isl = static_cast<std::uint32_t>(number(4));
+  row.osl = static_cast<std::uint32_t>(number(5));
+  row.concurrency = static_cast<int>(number(6));
+  row.tp = static_cast<int>(number(7));
+  row.ttft_ms = number(8);
+  row.tpot_ms = number(9);
+  if (row.model.empty() || row.isl < 1 || row.osl < 2 || row.concurrency < 1 || row.tp < 1 ||
+      !(row.ttft_ms > 0) || !(row.tpot_ms > 0)) {
+    return fail(ErrorCode::kInvalidConfig, where + ": not a measured row of a known model");
+  }
+  return row;
+}
+
+// The load generator of the rows without an engine version drew lengths uniformly from 0.8 to 1 of
+// the nominal; the others were sent with fixed lengths.
+double length_jitter(const Row& row) { return row.version.empty() ? 0.2 : 0; }
+
+}  // namespace
+
+Result<std::vector<Row>> read_rows(const std::string& file) {
+  const Result<std::string> text = os::read_file(file, kFileMax);
+  if (!text) return tl::unexpected<Error>(text.error());
+  wire::CsvReader reader(*text);
+  std::vector<std::string> cells, fields(kColumns.size());
+  std::vector<std::size_t> at;
+  std::vector<Row> rows;
+  while (reader.next(cells)) {
+    const std::string where = fmt::format("{}:{}", file, reader.line());
+    if (at.empty()) {
+      for (const std::string_view column : kColumns) {
+        const auto found = std::find(cells.begin(), cells.end(), column);
+        if (found == cells.end()) {
+          return fail(ErrorCode::kInvalidConfig, fmt::format("{}: no column {}", where, column));
+        }
+        at.push_back(static_cast<std::size_t>(found - cells.begin()));
+      }
+      continue;
+    }
+    for (std::size_t i = 0; i < at.size(); ++i) {
+      if (at[i] >= cells.size()) return fail(ErrorCode::kInvalidConfig, where + ": short row");
+      fields[i] = cells[at[i]];
+    }
+    Result<Row> row = parse_row(fields, where);
+    if (!row) return tl::unexpected<Error>(row.error());
+    rows.push_back(std::move(*row));
+  }
+  if (reader.error()) return fail(ErrorCode::kInvalidConfig, reader.error()->message);
+  return rows;
+}
+
+Predicted predict(const Row& row, const sim::Calibration& calibration) {
+  sim::TwinOptions options;
+  sim::PoolSpec pool;
+  pool.name = "main";
+  pool.model = row.model;
+  pool.gpu = "h100-sxm-80g";
+  pool.tp = row.tp;
+  pool.dtype = row.dtype;
+  pool.calibration = calibration;
+  pool.engine.gpu_memory_utilization = 0.9;
+  options.fleet.pools = {pool};
+  options.fleet.noise = false;
+  options.classes = {{.name = "all"}};
+  options.closed_loop_concurrency = row.concurrency;
+  Rng rng = Rng(1).stream("lengths");
+  const double jitter = length_jitter(row);
+  workload::Trace trace;
+  for (int i = 0; i < kRequestsPerSlot * row.concurrency; ++i) {
+    const auto length = [&](double nominal) {
+      return static_cast<std::uint32_t>(nominal * rng.uniform(1 - jitter, 1));
+    };
+    workload::Request request;
+    request.prompt_tokens = length(row.isl);
+    request.output_tokens = length(row.osl);
+    trace.push_back(request);
+  }
+  options.trace = std::make_shared<const workload::Trace>(std::move(trace));
+  auto twin = sim::Twin::create(options);
+  ARQON_ASSERT(twin.has_value());
+  sim::Totals totals;
+  do {
+    (*twin)->drain();
+    totals = (*twin)->totals();
+  } while (totals.ledger.unfinished > 0 || totals.ledger.arrived < options.trace->size());
+  return {totals.ttft_ms.mean, totals.tpot_ms.mean, totals.kv_use_max, totals.preemptions};
+}
+
+double throughput(const Row& row, double ttft_ms, double tpot_ms) {
+  return 1e3 * row.concurrency * row.osl / (ttft_ms + tpot_ms * (row.osl - 1.0));
+}
+
+}  // namespace arqon::bench
