@@ -12,13 +12,13 @@ namespace {
 constexpr int kSlices = 250;
 
 // Counters are kept per replica; a pool is a row of neighbouring ones.
-std::vector<documents::PoolTotals> pool_totals(const documents::Scenario& scenario, sim::Twin& twin,
-                                               double simulated_s) {
+std::vector<documents::PoolTotals> pool_totals(const documents::Scenario& scenario,
+                                               sim::Twin& twin) {
   std::vector<documents::PoolTotals> out;
   int replica = 0;
   for (const sim::PoolSpec& pool : scenario.fleet.pools) {
     documents::PoolTotals totals{.name = pool.name, .replicas = pool.replicas};
-    for (int i = 0; i < pool.replicas; ++i) {
+    for (int i = 0; i < sim::seats_of(pool); ++i) {
       const serving::Observation seen = twin.observe({replica++});
       for (const serving::ClassCounters& c : seen.classes) {
         totals.arrived += c.arrived;
@@ -28,7 +28,6 @@ std::vector<documents::PoolTotals> pool_totals(const documents::Scenario& scenar
         totals.good_tokens += c.good_tokens;
       }
     }
-    totals.gpu_s = simulated_s * pool.replicas * pool.tp;
     out.push_back(std::move(totals));
   }
   return out;
@@ -60,7 +59,7 @@ Result<Simulation> simulate(const documents::Scenario& scenario, const SimulateO
   out.totals = twin.totals();
   out.requests = twin.requests();
   out.simulated_s = to_seconds(twin.now());
-  out.pools = pool_totals(scenario, twin, out.simulated_s);
+  out.pools = pool_totals(scenario, twin);
   return out;
 }
 

@@ -192,8 +192,7 @@ Object pool_object(const PoolTotals& pool) {
           {"good", pool.good},
           {"bad", pool.bad},
           {"output_tokens", pool.output_tokens},
-          {"good_tokens", pool.good_tokens},
-          {"gpu_s", number(pool.gpu_s)}};
+          {"good_tokens", pool.good_tokens}};
 }
 
 Object phase_object(const PhaseRow& row) {

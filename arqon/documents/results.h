@@ -64,10 +64,9 @@ struct TuneResult {
 // What one pool did; counts of the requests that were sent to it.
 struct PoolTotals {
   std::string name;
-  int replicas = 0;
+  int replicas = 0;  // at the start
   std::uint64_t arrived = 0, good = 0, bad = 0;
   std::uint64_t output_tokens = 0, good_tokens = 0;
-  double gpu_s = 0;  // of every replica that was up
 };
 
 // How a simulated run went beside its totals.

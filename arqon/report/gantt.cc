@@ -18,7 +18,7 @@ constexpr sim::Ps kPsPerUs = sim::kPsPerMs / 1000;
 std::vector<std::string> replica_names(const documents::Scenario& scenario) {
   std::vector<std::string> out;
   for (const sim::PoolSpec& pool : scenario.fleet.pools) {
-    for (int i = 0; i < pool.replicas; ++i) out.push_back(fmt::format("{}/{}", pool.name, i));
+    for (int i = 0; i < sim::seats_of(pool); ++i) out.push_back(fmt::format("{}/{}", pool.name, i));
   }
   return out;
 }
