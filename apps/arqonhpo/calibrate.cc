@@ -12,7 +12,6 @@
 #include "arqon/documents/calibration.h"
 #include "arqon/os/file.h"
 #include "arqon/report/words.h"
-#include "arqon/sim/model_data.h"
 #include "arqon/wire/json.h"
 
 namespace arqon::app {
@@ -124,7 +123,7 @@ Status calibrate_pool(const CalibrateArgs& args, Console& console) {
   }
   const auto seen = seen_by(args, console);
   if (!seen) return tl::unexpected(seen.error());
-  const bool own = sim::find_gpu(pool->gpu) == nullptr || sim::find_model(pool->model) == nullptr;
+  const bool own = pool->own_gpu != nullptr || pool->own_model != nullptr;
   auto fitted =
       calibrate::fit(*pool, seen->windows,
                      {.half_life_s = args.half_life_s,

@@ -124,7 +124,7 @@ struct Now {
 };
 
 Now now_of(const sim::PoolSpec& pool) {
-  const sim::GpuData* gpu = sim::find_gpu(pool.gpu);
+  const sim::GpuData* gpu = sim::gpu_of(pool);
   const sim::EngineSettings settings = sim::initial_settings(pool.engine, *gpu);
   return {settings.live.batch_size, settings.live.prefill_token_budget,
           settings.live.long_prefill_threshold};

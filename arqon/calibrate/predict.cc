@@ -11,8 +11,8 @@
 namespace arqon::calibrate {
 
 Result<Predictor> Predictor::create(const sim::PoolSpec& pool) {
-  const sim::ModelData* model = sim::find_model(pool.model);
-  const sim::GpuData* gpu = sim::find_gpu(pool.gpu);
+  const sim::ModelData* model = sim::model_of(pool);
+  const sim::GpuData* gpu = sim::gpu_of(pool);
   if (model == nullptr || gpu == nullptr) {
     return fail(ErrorCode::kInvalidConfig,
                 fmt::format("pool \"{}\": unknown {} \"{}\"", pool.name,

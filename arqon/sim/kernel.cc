@@ -76,8 +76,8 @@ void Twin::Kernel::find_lookahead() {
 
 Status Twin::Kernel::build_pool(std::size_t pool_index) {
   const PoolSpec& pool = options_.fleet.pools[pool_index];
-  const ModelData* model = find_model(pool.model);
-  const GpuData* gpu = find_gpu(pool.gpu);
+  const ModelData* model = model_of(pool);
+  const GpuData* gpu = gpu_of(pool);
   const auto step_time = std::make_shared<const StepTime>(
       *model, *gpu,
       StepTimeOptions{pool.tp, pool.dtype, pool.engine.async_scheduling, options_.draft_ms_base,

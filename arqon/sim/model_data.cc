@@ -112,6 +112,13 @@ std::span<const GpuData> known_gpus() { return kGpus; }
 const ModelData* find_model(std::string_view name) { return find_named(kModels, name); }
 const GpuData* find_gpu(std::string_view name) { return find_named(kGpus, name); }
 
+const ModelData* model_of(const PoolSpec& pool) {
+  return pool.own_model != nullptr ? pool.own_model.get() : find_model(pool.model);
+}
+const GpuData* gpu_of(const PoolSpec& pool) {
+  return pool.own_gpu != nullptr ? pool.own_gpu.get() : find_gpu(pool.gpu);
+}
+
 std::vector<LinearKnot> linear_knots(const ModelData& model, const GpuData& gpu, int tp,
                                      std::string_view dtype, const Calibration& calibration) {
   const bool fp8 = dtype == "fp8";

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "arqon/sim/calibration.h"
+#include "arqon/sim/fleet.h"
 
 namespace arqon::sim {
 
@@ -55,6 +56,9 @@ std::span<const GpuData> known_gpus();
 // Null when unknown.
 const ModelData* find_model(std::string_view name);
 const GpuData* find_gpu(std::string_view name);
+// A pool's own, or the known one it names; null when unknown.
+const ModelData* model_of(const PoolSpec& pool);
+const GpuData* gpu_of(const PoolSpec& pool);
 
 // Measured knots where a table exists, else the closed form sampled on a grid dense enough for
 // linear interpolation; a calibration scales both, the measured ones by what it does to the closed

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "arqon/documents/internal/calibration.h"
+#include "arqon/documents/internal/hardware.h"
 #include "arqon/documents/internal/keys.h"
 #include "arqon/documents/internal/scenario_parts.h"
 #include "arqon/sim/model_data.h"
@@ -58,13 +59,6 @@ void read_tp(const Node& node, int& tp) {
   tp = static_cast<int>(*read);
 }
 
-template <typename Table>
-std::vector<std::string_view> names_of(const Table& table) {
-  std::vector<std::string_view> out;
-  for (const auto& row : table) out.push_back(row.name);
-  return out;
-}
-
 void read_counts(const Section& section, sim::PoolSpec& out) {
   assign(out.replicas, section.get("replicas").integer(kReplicas));
   const Node most = section.get("replicas_max");
@@ -87,14 +81,12 @@ sim::PoolSpec read_pool(const Node& node, const std::filesystem::path& folder) {
   if (!out.name.empty() && (!plain_name(out.name, /*dots=*/false) || out.name == "router")) {
     name.fail("must be letters, digits, '_' or '-', and not \"router\": it begins addresses");
   }
-  const auto models = names_of(sim::known_models());
-  const auto gpus = names_of(sim::known_gpus());
-  if (const auto index = section.need("model").one_of(models)) out.model = models[*index];
-  if (const auto index = section.need("gpu").one_of(gpus)) out.gpu = gpus[*index];
+  read_model(section.need("model"), out);
+  read_gpu(section.need("gpu"), out);
   read_tp(section.get("tp"), out.tp);
   const Node dtype = section.get("dtype");
   if (const auto index = dtype.one_of(kDtypes)) out.dtype = kDtypes[*index];
-  const sim::GpuData* gpu = sim::find_gpu(out.gpu);
+  const sim::GpuData* gpu = sim::gpu_of(out);
   if (out.dtype == "fp8" && gpu != nullptr && gpu->fp8_speedup <= 1) {
     dtype.fail("this gpu has no fp8");
   }
@@ -173,8 +165,8 @@ wire::Object fleet_object(const sim::FleetSpec& fleet) {
   for (const sim::PoolSpec& pool : fleet.pools) {
     wire::Object object{
         {"name", pool.name},
-        {"model", pool.model},
-        {"gpu", pool.gpu},
+        {"model", model_value(pool)},
+        {"gpu", gpu_value(pool)},
         {"tp", pool.tp},
         {"dtype", pool.dtype},
         {"replicas", pool.replicas},

@@ -72,6 +72,11 @@ inline constexpr std::array kPoolKeys = std::to_array<string_view>(
     {"name", "model", "gpu", "tp", "dtype", "replicas", "replicas_max", "prefill_replicas",
      "price_per_gpu_hour", "price_per_million_tokens", "quality", "engine",
      "calibration"});
+inline constexpr std::array kOwnModelKeys = std::to_array<string_view>(
+    {"name", "layers", "hidden", "query_heads", "kv_heads", "head_dim", "mlp_width", "vocabulary"});
+inline constexpr std::array kOwnGpuKeys = std::to_array<string_view>(
+    {"name", "like", "memory_gb", "bandwidth_gb_per_s", "matmul_tflops", "batch_size",
+     "prefill_token_budget"});
 inline constexpr std::array kCalibrationScalars = std::to_array<string_view>(
     {"host_ms", "host_ms_per_sequence", "host_overlap", "front_end_ms", "linear_memory",
      "linear_compute", "linear_scale", "decode_kv", "other_memory_gb"});
