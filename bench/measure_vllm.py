@@ -81,7 +81,8 @@ class Jittered(rig.Load):
     """Lengths uniform in nominal * [1 - JITTER, 1], as the twin's closed loop draws them."""
 
     async def _one(self, rng):
-        lengths = [max(1, round(n * rng.uniform(1 - JITTER, 1))) for n in (self.prompt, self.output)]
+        lengths = [max(1, round(n * rng.uniform(1 - JITTER, 1)))
+                   for n in (self.prompt, self.output)]
         body = {"model": "m", "prompt": [rng.randrange(3, 300) for _ in range(lengths[0])],
                 "max_tokens": lengths[1], "ignore_eos": True, "temperature": 0, "stream": True,
                 "stream_options": {"include_usage": True}}

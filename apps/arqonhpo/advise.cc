@@ -1,4 +1,6 @@
 // arqonhpo advise: better flags for an engine, from its history, with nothing installed on it.
+#include "arqon/advise/advise.h"
+
 #include <fmt/format.h>
 
 #include <atomic>
@@ -7,7 +9,6 @@
 #include "apps/arqonhpo/observation_files.h"
 #include "apps/arqonhpo/progress.h"
 #include "apps/arqonhpo/verbs.h"
-#include "arqon/advise/advise.h"
 #include "arqon/advise/traffic.h"
 #include "arqon/documents/calibration.h"
 #include "arqon/os/file.h"
@@ -31,9 +32,9 @@ Error broken(const wire::Diagnostics& problems, const std::string& what, const C
   for (const wire::Diagnostic& problem : problems) {
     console.talk(wire::to_string(problem, what) + "\n");
   }
-  return {ErrorCode::kInvalidConfig, fmt::format("{}: {} {}; nothing was done", what,
-                                                 problems.size(),
-                                                 problems.size() == 1 ? "problem" : "problems")};
+  return {ErrorCode::kInvalidConfig,
+          fmt::format("{}: {} {}; nothing was done", what, problems.size(),
+                      problems.size() == 1 ? "problem" : "problems")};
 }
 
 Result<advise::EngineFlags> flags_of(const AdviseArgs& args, const Console& console) {
@@ -100,8 +101,8 @@ Result<calibrate::Fit> fit_of(const AdviseArgs& args, const sim::PoolSpec& pool,
 }
 
 std::string gain_line(const char* what, const advise::Interval& gain, const char* unit) {
-  return fmt::format("  {:<22} {:+.1f} {} (95 %: {:+.1f} to {:+.1f})\n", what, 100 * gain.mean, unit,
-                     100 * gain.low, 100 * gain.high);
+  return fmt::format("  {:<22} {:+.1f} {} (95 %: {:+.1f} to {:+.1f})\n", what, 100 * gain.mean,
+                     unit, 100 * gain.low, 100 * gain.high);
 }
 
 std::string human(const advise::Question& question, const advise::Advice& advice) {
@@ -121,9 +122,9 @@ std::string human(const advise::Question& question, const advise::Advice& advice
   for (const advise::FlagChange& change : advice.changes) {
     out += fmt::format("- {} {}\n+ {} {}\n", change.flag, change.from, change.flag, change.to);
   }
-  out += fmt::format("\nexpected ({}; {} -> {} of requests good)\n", advice.reason,
-                     report::percent(advice.good_share_now),
-                     report::percent(advice.good_share_then));
+  out +=
+      fmt::format("\nexpected ({}; {} -> {} of requests good)\n", advice.reason,
+                  report::percent(advice.good_share_now), report::percent(advice.good_share_then));
   out += gain_line("good requests", advice.good_share, "points");
   out += gain_line("first token, p90", advice.ttft, "% faster");
   return out + gain_line("largest gap, p90", advice.gap, "% shorter");
@@ -140,24 +141,24 @@ std::string json_of(const advise::Question& question, const advise::Advice& advi
     changes.push_back(
         wire::Object{{"flag", change.flag}, {"from", change.from}, {"to", change.to}});
   }
-  wire::Object out{
-      {"schema", 1},
-      {"finding", kFindings[static_cast<std::size_t>(advice.finding)]},
-      {"reason", advice.reason},
-      {"changes", std::move(changes)},
-      {"gain", wire::Object{{"good_share", interval_object(advice.good_share)},
-                            {"ttft_ms_p90", interval_object(advice.ttft)},
-                            {"max_gap_ms_p90", interval_object(advice.gap)}}},
-      {"good_share", wire::Object{{"now", advice.good_share_now}, {"then", advice.good_share_then}}},
-      {"trust", wire::Object{{"believe", advice.trust.believe},
-                             {"error", advice.trust.error},
-                             {"signal", advice.trust.signal},
-                             {"reason", advice.trust.reason}}},
-      {"traffic", wire::Object{{"rate_per_s", question.traffic.rate_per_s},
-                               {"prompt_tokens_mean", question.traffic.prompt_mean},
-                               {"output_tokens_mean", question.traffic.output_mean}}},
-      {"settings_tried", static_cast<std::int64_t>(advice.settings_tried)},
-      {"build", build_id()}};
+  wire::Object out{{"schema", 1},
+                   {"finding", kFindings[static_cast<std::size_t>(advice.finding)]},
+                   {"reason", advice.reason},
+                   {"changes", std::move(changes)},
+                   {"gain", wire::Object{{"good_share", interval_object(advice.good_share)},
+                                         {"ttft_ms_p90", interval_object(advice.ttft)},
+                                         {"max_gap_ms_p90", interval_object(advice.gap)}}},
+                   {"good_share",
+                    wire::Object{{"now", advice.good_share_now}, {"then", advice.good_share_then}}},
+                   {"trust", wire::Object{{"believe", advice.trust.believe},
+                                          {"error", advice.trust.error},
+                                          {"signal", advice.trust.signal},
+                                          {"reason", advice.trust.reason}}},
+                   {"traffic", wire::Object{{"rate_per_s", question.traffic.rate_per_s},
+                                            {"prompt_tokens_mean", question.traffic.prompt_mean},
+                                            {"output_tokens_mean", question.traffic.output_mean}}},
+                   {"settings_tried", static_cast<std::int64_t>(advice.settings_tried)},
+                   {"build", build_id()}};
   return wire::write_json(wire::Value(std::move(out)), 2) + "\n";
 }
 

@@ -66,7 +66,8 @@ Result<Seen> seen_by(const CalibrateArgs& args, Console& console) {
     out.engine = watched->engine;
     return out;
   }
-  auto read = read_observation_files({args.words.begin(), args.words.end()}, args.window_s, console);
+  auto read =
+      read_observation_files({args.words.begin(), args.words.end()}, args.window_s, console);
   if (!read) return tl::unexpected(read.error());
   out.windows = std::move(read->windows);
   out.traffic = std::move(read->traffic);
@@ -80,14 +81,14 @@ std::string errors_line(const char* what, double before, double after) {
 }
 
 std::string human(const sim::PoolSpec& pool, const calibrate::Fit& fit) {
-  std::string out = fmt::format("{}: {} on {}, from {} window{} ({}{})\n\n", pool.name, pool.model,
-                                pool.gpu, fit.windows, fit.windows == 1 ? "" : "s", fit.source,
-                                fit.left_out == 0 ? std::string()
-                                                  : fmt::format("; {} left out", fit.left_out));
+  std::string out =
+      fmt::format("{}: {} on {}, from {} window{} ({}{})\n\n", pool.name, pool.model, pool.gpu,
+                  fit.windows, fit.windows == 1 ? "" : "s", fit.source,
+                  fit.left_out == 0 ? std::string() : fmt::format("; {} left out", fit.left_out));
   std::vector<std::vector<std::string>> rows{{"scalar", "value", "95 % from", "to", "before"}};
   for (const calibrate::Scalar& s : fit.scalars) {
-    rows.push_back({s.name, report::number(s.value), report::number(s.low),
-                    report::number(s.high), report::number(s.prior)});
+    rows.push_back({s.name, report::number(s.value), report::number(s.low), report::number(s.high),
+                    report::number(s.prior)});
   }
   out += text_table(rows) + "\n";
   out += errors_line("mean gap   ", fit.gap_error_before, fit.gap_error);
@@ -124,10 +125,9 @@ Status calibrate_pool(const CalibrateArgs& args, Console& console) {
   const auto seen = seen_by(args, console);
   if (!seen) return tl::unexpected(seen.error());
   const bool own = pool->own_gpu != nullptr || pool->own_model != nullptr;
-  auto fitted =
-      calibrate::fit(*pool, seen->windows,
-                     {.half_life_s = args.half_life_s,
-                      .prior_width = own ? kOwnHardwarePriorWidth : 1});
+  auto fitted = calibrate::fit(
+      *pool, seen->windows,
+      {.half_life_s = args.half_life_s, .prior_width = own ? kOwnHardwarePriorWidth : 1});
   if (!fitted) return tl::unexpected(fitted.error());
   const std::string text = human(*pool, *fitted);
   const std::string json =

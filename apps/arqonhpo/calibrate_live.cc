@@ -130,9 +130,8 @@ class Watcher {
     const auto answer = client_.send(request);
     if (!answer) return tl::unexpected(answer.error());
     if (answer->status == 200) return {};
-    return fail(ErrorCode::kUnavailable,
-                fmt::format("a probe was answered with status {}: {}", answer->status,
-                            answer->body.substr(0, 200)));
+    return fail(ErrorCode::kUnavailable, fmt::format("a probe was answered with status {}: {}",
+                                                     answer->status, answer->body.substr(0, 200)));
   }
 
   std::string url_;

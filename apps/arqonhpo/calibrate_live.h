@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "apps/arqonhpo/console.h"
 #include "apps/arqonhpo/command_line.h"
+#include "apps/arqonhpo/console.h"
 #include "arqon/base/result.h"
 #include "arqon/calibrate/history.h"
 

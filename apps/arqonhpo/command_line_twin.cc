@@ -10,7 +10,8 @@ constexpr const char* kSimulateFooter =
     "  arqonhpo simulate steady --gantt steps.html --gantt-from 600 --gantt-seconds 20\n"
     "  arqonhpo simulate steady --explain            the document with every default filled in\n"
     "\n"
-    "Your own fleet: docs/howto/describe-your-deployment.md. Ctrl-C ends a run; what was simulated\n"
+    "Your own fleet: docs/howto/describe-your-deployment.md. Ctrl-C ends a run; what was "
+    "simulated\n"
     "until then is printed and says that it is partial (exit code 130).";
 
 constexpr const char* kCalibrateFooter =
@@ -20,8 +21,10 @@ constexpr const char* kCalibrateFooter =
     "  arqonhpo calibrate windows.csv --model llama-3.1-8b --gpu h100-sxm-80g\n"
     "  arqonhpo calibrate vllm http://127.0.0.1:8000 --scenario my.json --probe --out c.json\n"
     "\n"
-    "FILE is a table of windows (CSV or JSON), an answer of Prometheus' query_range, or scrapes of\n"
-    "/metrics one after the other: docs/howto/calibrate.md shows each. What comes out is a document\n"
+    "FILE is a table of windows (CSV or JSON), an answer of Prometheus' query_range, or scrapes "
+    "of\n"
+    "/metrics one after the other: docs/howto/calibrate.md shows each. What comes out is a "
+    "document\n"
     "that a pool of a scenario names: \"calibration\": \"my-calibration.json\".\n"
     "A live engine is only watched, for --seconds. With --probe, and only while nobody else uses\n"
     "it, it is asked 12 questions first, one at a time, of 1,024 prompt tokens or less.";
@@ -38,9 +41,7 @@ constexpr const char* kAdviseFooter =
     "Nothing is installed on the engine, and nothing is written to it. docs/howto/advise.md.";
 
 void limit(CLI::App& verb, const char* name, double& value, const char* text) {
-  verb.add_option(name, value, text)
-      ->check(CLI::Range(1e-3, 1e8).description(""))
-      ->type_name("MS");
+  verb.add_option(name, value, text)->check(CLI::Range(1e-3, 1e8).description(""))->type_name("MS");
 }
 
 }  // namespace
@@ -110,8 +111,8 @@ void add_calibrate(CLI::App& app, CalibrateArgs& args) {
 }
 
 void add_advise(CLI::App& app, AdviseArgs& args) {
-  CLI::App* verb =
-      app.add_subcommand("advise", "Better flags for an engine, from its history, through the twin");
+  CLI::App* verb = app.add_subcommand(
+      "advise", "Better flags for an engine, from its history, through the twin");
   verb->add_option("FILE", args.files, "A history, or windows")->required()->type_name("");
   verb->add_option("--flags", args.flags, "The command line the engine was started with")
       ->type_name("TEXT");

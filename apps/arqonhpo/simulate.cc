@@ -1,4 +1,6 @@
 // arqonhpo simulate: the twin with one fixed setting.
+#include "arqon/compare/simulate.h"
+
 #include <fmt/format.h>
 
 #include <chrono>
@@ -11,7 +13,6 @@
 #include "apps/arqonhpo/settings.h"
 #include "apps/arqonhpo/totals_text.h"
 #include "apps/arqonhpo/verbs.h"
-#include "arqon/compare/simulate.h"
 #include "arqon/documents/results.h"
 #include "arqon/os/file.h"
 #include "arqon/report/gantt.h"

@@ -18,8 +18,8 @@ namespace arqon::advise {
 namespace {
 
 constexpr double kReplayS = 600;
-constexpr int kScreens = 2;   // replays a setting is screened with
-constexpr int kReplays = 8;   // replays of those that are compared in earnest
+constexpr int kScreens = 2;  // replays a setting is screened with
+constexpr int kReplays = 8;  // replays of those that are compared in earnest
 constexpr std::size_t kFinalists = 4;
 constexpr double kGoodShareMin = 0.005;  // a gain below is not worth a restart
 constexpr double kLatencyMin = 0.05;
@@ -147,8 +147,8 @@ std::vector<sim::EngineSpec> settings_around(const sim::PoolSpec& pool) {
     for (const std::int64_t budget : budgets) {
       // vLLM refuses a budget below the number of sequences.
       if (budget < batch) continue;
-      for (const std::int64_t threshold : {std::int64_t{0}, budget / 4}) {
-        if (threshold == 0 || threshold >= 128) {
+      for (const std::int64_t threshold : {std::int64_t{0}, budget / 4, now.threshold}) {
+        if (threshold == 0 || threshold >= 128 || threshold == now.threshold) {
           sim::EngineSpec engine = pool.engine;
           engine.batch_size = batch;
           engine.prefill_token_budget = budget;
@@ -270,11 +270,12 @@ Result<calibrate::Verdict> check_twin(const Question& q) {
     // With a queue the engine was never idle, and its throughput is the model's to tell; without
     // one it is what arrived, and proves nothing.
     if (o.waiting >= 1) model.output_tokens_per_s = pace.output_tokens_per_s;
-    const serving::Forecast seen{.output_tokens_per_s = o.waiting >= 1 ? o.output_tokens / o.seconds : 0,
-                                 .tpot_ms_p50 = o.gap_ms,
-                                 .running = o.running,
-                                 .waiting = o.waiting,
-                                 .kv_use = o.kv_use};
+    const serving::Forecast seen{
+        .output_tokens_per_s = o.waiting >= 1 ? o.output_tokens / o.seconds : 0,
+        .tpot_ms_p50 = o.gap_ms,
+        .running = o.running,
+        .waiting = o.waiting,
+        .kv_use = o.kv_use};
     trust.add(o.t_s, model, seen);
   }
   return trust.verdict();

@@ -1,6 +1,6 @@
-// Better flags for an engine, from what it was seen to do: its traffic is replayed in its calibrated
-// twin under other flags. Every replay of one seed meets the same requests, and both sides of a
-// comparison share the calibration drawn for it, so that what is compared is the flags.
+// Better flags for an engine, from what it was seen to do: its traffic is replayed in its
+// calibrated twin under other flags. Every replay of one seed meets the same requests, and both
+// sides of a comparison share the calibration drawn for it, so that what is compared is the flags.
 //
 // The gain's interval holds what is not known: which stretch of the traffic comes next, the draw of
 // arrivals and lengths, and the width of the calibration's scalars. What it cannot hold is that the

@@ -68,8 +68,8 @@ TEST(Advise, a_cap_that_makes_requests_queue_is_found_and_the_gain_is_real) {
     }
   }
   const workload::Trace tomorrow = chat(9, 77);
-  const double gain = good_share(then, tomorrow, q.promised) -
-                      good_share(narrow(), tomorrow, q.promised);
+  const double gain =
+      good_share(then, tomorrow, q.promised) - good_share(narrow(), tomorrow, q.promised);
   EXPECT_GT(gain, 0.01);
   EXPECT_GE(gain, advice->good_share.low - 0.05);
   EXPECT_LE(gain, advice->good_share.high + 0.05);
@@ -115,11 +115,14 @@ TEST(Advise, stops_when_told_to) {
 }
 
 TEST(Traffic, has_the_rates_and_the_mean_lengths_that_were_seen) {
-  calibrate::Traffic traffic{.seconds = 100, .requests = 1000, .rate_per_s = 10,
+  calibrate::Traffic traffic{.seconds = 100,
+                             .requests = 1000,
+                             .rate_per_s = 10,
                              .rate_by_window = {5, 15},
                              .prompt = {{.above = 100, .to = 200, .share = 0.5},
                                         {.above = 1000, .to = 2000, .share = 0.5}},
-                             .prompt_mean = 900, .output_mean = 100};
+                             .prompt_mean = 900,
+                             .output_mean = 100};
   const workload::Trace trace = draw_traffic(traffic, 5000, 0, 3);
   double prompts = 0, outputs = 0;
   for (const workload::Request& r : trace) {

@@ -18,35 +18,69 @@ struct Harmless {
   bool value;
 };
 constexpr Harmless kHarmless[] = {
-    {"--host", true}, {"--port", true}, {"--uds", true}, {"--api-key", true},
-    {"--served-model-name", true}, {"--load-format", true}, {"--download-dir", true},
-    {"--revision", true}, {"--tokenizer", true}, {"--tokenizer-mode", true},
-    {"--trust-remote-code", false}, {"--seed", true}, {"--disable-log-stats", false},
-    {"--disable-log-requests", false}, {"--enable-log-requests", false},
-    {"--no-enable-log-requests", false}, {"--uvicorn-log-level", true}, {"--chat-template", true},
-    {"--response-role", true}, {"--ssl-keyfile", true}, {"--ssl-certfile", true},
-    {"--root-path", true}, {"--allowed-origins", true}, {"--scheduler-cls", true},
-    {"--shutdown-timeout", true}, {"--swap-space", true}, {"--enforce-eager", false},
-    {"--generation-config", true}, {"--enable-auto-tool-choice", false},
-    {"--tool-call-parser", true}, {"--reasoning-parser", true},
-    {"--distributed-executor-backend", true}, {"--disable-custom-all-reduce", false},
-    {"--enable-chunked-prefill", false}, {"--enable-prefix-caching", false},
-    {"--no-enable-prefix-caching", false}, {"--max-logprobs", true},
-    {"--disable-frontend-multiprocessing", false}, {"--api-server-count", true},
-    {"--otlp-traces-endpoint", true}, {"--compilation-config", true}, {"-O", true},
-    {"--hf-token", true}, {"--hf-overrides", true}, {"--middleware", true},
+    {"--host", true},
+    {"--port", true},
+    {"--uds", true},
+    {"--api-key", true},
+    {"--served-model-name", true},
+    {"--load-format", true},
+    {"--download-dir", true},
+    {"--revision", true},
+    {"--tokenizer", true},
+    {"--tokenizer-mode", true},
+    {"--trust-remote-code", false},
+    {"--seed", true},
+    {"--disable-log-stats", false},
+    {"--disable-log-requests", false},
+    {"--enable-log-requests", false},
+    {"--no-enable-log-requests", false},
+    {"--uvicorn-log-level", true},
+    {"--chat-template", true},
+    {"--response-role", true},
+    {"--ssl-keyfile", true},
+    {"--ssl-certfile", true},
+    {"--root-path", true},
+    {"--allowed-origins", true},
+    {"--scheduler-cls", true},
+    {"--shutdown-timeout", true},
+    {"--swap-space", true},
+    {"--enforce-eager", false},
+    {"--generation-config", true},
+    {"--enable-auto-tool-choice", false},
+    {"--tool-call-parser", true},
+    {"--reasoning-parser", true},
+    {"--distributed-executor-backend", true},
+    {"--disable-custom-all-reduce", false},
+    {"--enable-chunked-prefill", false},
+    {"--enable-prefix-caching", false},
+    {"--no-enable-prefix-caching", false},
+    {"--max-logprobs", true},
+    {"--disable-frontend-multiprocessing", false},
+    {"--api-server-count", true},
+    {"--otlp-traces-endpoint", true},
+    {"--compilation-config", true},
+    {"-O", true},
+    {"--hf-token", true},
+    {"--hf-overrides", true},
+    {"--middleware", true},
 };
 // Flags that make another engine of it.
-constexpr std::string_view kNotModelled[] = {
-    "--pipeline-parallel-size", "-pp", "--data-parallel-size", "-dp", "--enable-lora",
-    "--enable-expert-parallel", "--speculative-config", "--kv-transfer-config",
-    "--cpu-offload-gb", "--kv-offloading-size", "--no-enable-chunked-prefill",
-    "--decode-context-parallel-size"};
+constexpr std::string_view kNotModelled[] = {"--pipeline-parallel-size",
+                                             "-pp",
+                                             "--data-parallel-size",
+                                             "-dp",
+                                             "--enable-lora",
+                                             "--enable-expert-parallel",
+                                             "--speculative-config",
+                                             "--kv-transfer-config",
+                                             "--cpu-offload-gb",
+                                             "--kv-offloading-size",
+                                             "--no-enable-chunked-prefill",
+                                             "--decode-context-parallel-size"};
 constexpr std::string_view kModel = "--model", kTp = "--tensor-parallel-size", kDtype = "--dtype",
-                           kQuantization = "--quantization",
-                           kMemory = "--gpu-memory-utilization", kLength = "--max-model-len",
-                           kKvDtype = "--kv-cache-dtype", kAsync = "--async-scheduling",
-                           kNoAsync = "--no-async-scheduling";
+                           kQuantization = "--quantization", kMemory = "--gpu-memory-utilization",
+                           kLength = "--max-model-len", kKvDtype = "--kv-cache-dtype",
+                           kAsync = "--async-scheduling", kNoAsync = "--no-async-scheduling";
 
 struct Word {
   std::string text;
@@ -97,8 +131,8 @@ std::vector<Word> words_of(std::string_view text) {
 std::vector<std::string> known_names() {
   std::vector<std::string> out;
   for (const Flag& flag : integer_flags()) out.emplace_back(flag.name);
-  for (const auto name : {kModel, kTp, kDtype, kQuantization, kMemory, kLength, kKvDtype, kAsync,
-                          kNoAsync}) {
+  for (const auto name :
+       {kModel, kTp, kDtype, kQuantization, kMemory, kLength, kKvDtype, kAsync, kNoAsync}) {
     out.emplace_back(name);
   }
   for (const Harmless& flag : kHarmless) out.emplace_back(flag.name);
@@ -133,9 +167,12 @@ class Parser {
       const std::size_t equals = text.find('=');
       return equals != std::string::npos && equals > 0 && text[0] != '-' &&
              std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(equals),
-                         [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; });
+                         [](char c) {
+                           return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+                         });
     };
-    while (at_ < words_.size() && (assignment(word()) || word() == "exec" || word() == "env")) ++at_;
+    while (at_ < words_.size() && (assignment(word()) || word() == "exec" || word() == "env"))
+      ++at_;
     if (at_ >= words_.size()) return;
     if (word() == "vllm" || word().ends_with("/vllm")) {
       ++at_;
@@ -305,8 +342,8 @@ tl::expected<EngineFlags, wire::Diagnostics> parse_vllm_flags(std::string_view t
 
 std::string twin_model_of(std::string_view served) {
   const std::size_t slash = served.rfind('/');
-  const std::string name = plain(slash == std::string_view::npos ? served
-                                                                 : served.substr(slash + 1));
+  const std::string name =
+      plain(slash == std::string_view::npos ? served : served.substr(slash + 1));
   std::string best;
   for (const sim::ModelData& model : sim::known_models()) {
     const std::string known = plain(model.name);

@@ -32,11 +32,11 @@ struct EngineFlags {
   std::int64_t max_model_len = 0;  // 0 = the model's own
 };
 
-// Words as a shell would split them (quotes, backslashes, line ends); assignments before the command,
-// "vllm serve", "python -m vllm.entrypoints.openai.api_server" or nothing in front. Refuses, naming
-// the nearest known one: unknown flags, values of a wrong type, a flag given twice, and what the
-// twin does not model (pipeline and data parallelism, LoRA, KV in fp8, other quantisation,
-// speculation).
+// Words as a shell would split them (quotes, backslashes, line ends); assignments before the
+// command, "vllm serve", "python -m vllm.entrypoints.openai.api_server" or nothing in front.
+// Refuses, naming the nearest known one: unknown flags, values of a wrong type, a flag given twice,
+// and what the twin does not model (pipeline and data parallelism, LoRA, KV in fp8, other
+// quantisation, speculation).
 tl::expected<EngineFlags, wire::Diagnostics> parse_vllm_flags(std::string_view text);
 
 // "llama-3.1-8b" for "meta-llama/Llama-3.1-8B-Instruct": the model of the twin whose name, its

@@ -2,13 +2,13 @@
 // docs/reference/simulator.md.
 //
 // Usage: cpu_vllm_study FIGURE.svg [CAP CAP]
-#include "arqon/calibrate/cpu_vllm_test.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+
+#include "arqon/calibrate/cpu_vllm_test.h"
 
 namespace arqon::calibrate::cpu_vllm {
 namespace {
@@ -97,7 +97,8 @@ std::string figure(const std::vector<Pair>& pairs, const std::vector<double>& ca
   }
   return fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 900 376\" role=\"img\" "
-      "aria-label=\"Throughput and mean gap of a real vLLM at eight running caps, and of its twin\">"
+      "aria-label=\"Throughput and mean gap of a real vLLM at eight running caps, and of its "
+      "twin\">"
       "{}\n<rect class=\"page\" width=\"900\" height=\"376\"/>\n{}{}"
       "<line class=\"l\" x1=\"64\" x2=\"92\" y1=\"356\" y2=\"356\"/>"
       "<text x=\"98\" y=\"360\">twin (band: the engine's mean and 20 % around it)</text>\n"
@@ -116,8 +117,9 @@ int run(const std::string& path, const std::vector<double>& caps) {
   for (const Scalar& s : fitted.scalars) {
     fmt::print("  {:<22} {:.4g} ({:.4g} to {:.4g})\n", s.name, s.value, s.low, s.high);
   }
-  fmt::print("| cap | tokens/s, engine | twin | off | gap ms, engine | twin | off |\n"
-             "|---|---|---|---|---|---|---|\n");
+  fmt::print(
+      "| cap | tokens/s, engine | twin | off | gap ms, engine | twin | off |\n"
+      "|---|---|---|---|---|---|---|\n");
   for (const CapPoint& real : measured(rows())) {
     const CapPoint twin = simulated(fitted.calibration, real.cap);
     const auto off = [](double a, double b) { return 100 * (a / b - 1); };

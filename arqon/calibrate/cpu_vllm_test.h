@@ -101,9 +101,8 @@ inline CapPoint simulated(const sim::Calibration& calibration, double cap) {
   };
   const serving::Observation a = advance(0.25), b = advance(0.75);
   CapPoint out{.cap = cap};
-  out.tokens_per_s =
-      static_cast<double>(b.classes[0].output_tokens - a.classes[0].output_tokens) /
-      to_seconds(b.at - a.at);
+  out.tokens_per_s = static_cast<double>(b.classes[0].output_tokens - a.classes[0].output_tokens) /
+                     to_seconds(b.at - a.at);
   out.gap_ms = b.classes[0].tpot_ms.since(a.classes[0].tpot_ms).mean();
   return out;
 }

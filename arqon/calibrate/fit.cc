@@ -28,11 +28,11 @@ constexpr std::array<Free, 6> kFree = {{
     {"decode_kv", &sim::Calibration::decode_kv, 0.15, 0.1, 10},
 }};
 
-constexpr double kNoise = 0.05;             // of one window's mean gap or throughput, as a share
-constexpr double kNoiseTtft = 0.15;         // first tokens scatter more
-constexpr double kQueued = 0.5;             // mean requests waiting: the engine was never idle
+constexpr double kNoise = 0.05;      // of one window's mean gap or throughput, as a share
+constexpr double kNoiseTtft = 0.15;  // first tokens scatter more
+constexpr double kQueued = 0.5;      // mean requests waiting: the engine was never idle
 constexpr double kWindowsForWidePriors = 6;
-constexpr double kTokensMin = 20;           // of a window that tells a pace
+constexpr double kTokensMin = 20;  // of a window that tells a pace
 constexpr double kKvUseMin = 0.02;
 
 sim::Calibration moved(const sim::Calibration& from, std::span<const double> x) {
@@ -45,8 +45,9 @@ sim::Calibration moved(const sim::Calibration& from, std::span<const double> x) 
 }
 
 bool usable(const Observation& o) {
-  const double all[] = {o.t_s, o.seconds, o.running, o.waiting, o.finished, o.prompt_tokens,
-                        o.output_tokens, o.steps, o.gap_ms, o.ttft_ms, o.e2e_ms};
+  const double all[] = {o.t_s,      o.seconds,       o.running,       o.waiting,
+                        o.finished, o.prompt_tokens, o.output_tokens, o.steps,
+                        o.gap_ms,   o.ttft_ms,       o.e2e_ms};
   if (!std::all_of(std::begin(all), std::end(all), [](double v) { return std::isfinite(v); })) {
     return false;
   }
@@ -77,8 +78,7 @@ Told compare(const Pace& pace, const Observation& o) {
 
 class Regression {
  public:
-  Regression(const sim::PoolSpec& pool, std::vector<Observation> windows,
-             const FitOptions& options)
+  Regression(const sim::PoolSpec& pool, std::vector<Observation> windows, const FitOptions& options)
       : pool_(pool), windows_(std::move(windows)) {
     double last = 0;
     for (const Observation& o : windows_) last = std::max(last, o.t_s);
@@ -175,8 +175,8 @@ Result<Fit> fit(const sim::PoolSpec& pool, const Observations& windows, const Fi
     const Free& f = kFree[j];
     const double value = out.calibration.*f.value;
     const double spread = std::exp(1.96 * minimum.sd[j]);
-    out.scalars.push_back({f.name, value, pool.calibration.*f.value, value / spread,
-                           value * spread});
+    out.scalars.push_back(
+        {f.name, value, pool.calibration.*f.value, value / spread, value * spread});
   }
   const auto before = regression.compare_all(pool.calibration);
   const auto after = regression.compare_all(out.calibration);

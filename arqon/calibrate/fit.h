@@ -2,11 +2,11 @@
 // of the model: docs/reference/simulator.md.
 //
 // Without a window the result is the defaults ("config"). Windows of one request at a time ("idle")
-// and of traffic ("running") go through the same regression: each tells its mean gap; its throughput
-// where a queue stood (then the engine was never idle); the time to the first token, or the round
-// trip of a closed loop, where none did. Log-normal priors at the defaults, Huber's loss, old
-// windows forgotten by half-life. Below six windows the priors are twice as narrow: free scalars on
-// few points made predictions worse (docs/reference/simulator.md).
+// and of traffic ("running") go through the same regression: each tells its mean gap; its
+// throughput where a queue stood (then the engine was never idle); the time to the first token, or
+// the round trip of a closed loop, where none did. Log-normal priors at the defaults, Huber's loss,
+// old windows forgotten by half-life. Below six windows the priors are twice as narrow: free
+// scalars on few points made predictions worse (docs/reference/simulator.md).
 #pragma once
 
 #include <string>

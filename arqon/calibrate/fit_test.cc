@@ -40,10 +40,10 @@ Pace predicted(const sim::Calibration& calibration, const Observation& window) {
 double off(double model, double seen) { return std::abs(std::log(model / seen)); }
 
 TEST(Predict, tells_the_pace_of_a_batch_as_the_twin_runs_it) {
-  for (const ClosedLoop& loop : {ClosedLoop{.concurrency = 1}, ClosedLoop{.concurrency = 8},
-                                 ClosedLoop{.concurrency = 64},
-                                 ClosedLoop{.concurrency = 64, .cap = 16},
-                                 ClosedLoop{.concurrency = 24, .prompt = 6000, .output = 100}}) {
+  for (const ClosedLoop& loop :
+       {ClosedLoop{.concurrency = 1}, ClosedLoop{.concurrency = 8}, ClosedLoop{.concurrency = 64},
+        ClosedLoop{.concurrency = 64, .cap = 16},
+        ClosedLoop{.concurrency = 24, .prompt = 6000, .output = 100}}) {
     const Observation window = seen({}, {loop}).front();
     const Pace pace = predicted({}, window);
     EXPECT_LT(off(pace.gap_ms, window.gap_ms), 0.06) << loop.concurrency << " " << loop.prompt;
@@ -57,18 +57,21 @@ TEST(Predict, tells_the_pace_of_a_batch_as_the_twin_runs_it) {
 }
 
 TEST(Fit, what_was_seen_at_six_loads_tells_the_pace_at_others) {
-  const Observations windows =
-      seen(slower(), {{.concurrency = 1}, {.concurrency = 4}, {.concurrency = 16},
-                      {.concurrency = 48}, {.concurrency = 96}, {.concurrency = 96, .cap = 32}});
+  const Observations windows = seen(slower(), {{.concurrency = 1},
+                                               {.concurrency = 4},
+                                               {.concurrency = 16},
+                                               {.concurrency = 48},
+                                               {.concurrency = 96},
+                                               {.concurrency = 96, .cap = 32}});
   const auto fitted = fit(h100_pool(), windows);
   ASSERT_TRUE(fitted);
   EXPECT_EQ(fitted->source, "running");
   EXPECT_EQ(fitted->windows, 6u);
   EXPECT_GT(fitted->gap_error_before, 0.1);
   EXPECT_LT(fitted->gap_error, 0.02);
-  const Observations others =
-      seen(slower(), {{.concurrency = 32}, {.concurrency = 8, .prompt = 4000},
-                      {.concurrency = 128, .prompt = 300, .output = 400}});
+  const Observations others = seen(slower(), {{.concurrency = 32},
+                                              {.concurrency = 8, .prompt = 4000},
+                                              {.concurrency = 128, .prompt = 300, .output = 400}});
   for (const Observation& window : others) {
     EXPECT_LT(off(predicted(fitted->calibration, window).gap_ms, window.gap_ms), 0.05)
         << window.running;
@@ -101,10 +104,14 @@ TEST(Fit, idle_probes_find_the_front_end_and_the_prefill) {
 }
 
 TEST(Fit, one_broken_window_among_many_changes_little) {
-  Observations windows =
-      seen(slower(), {{.concurrency = 2}, {.concurrency = 4}, {.concurrency = 8},
-                      {.concurrency = 16}, {.concurrency = 24}, {.concurrency = 32},
-                      {.concurrency = 48}, {.concurrency = 64}});
+  Observations windows = seen(slower(), {{.concurrency = 2},
+                                         {.concurrency = 4},
+                                         {.concurrency = 8},
+                                         {.concurrency = 16},
+                                         {.concurrency = 24},
+                                         {.concurrency = 32},
+                                         {.concurrency = 48},
+                                         {.concurrency = 64}});
   const auto whole = fit(h100_pool(), windows);
   windows[3].gap_ms *= 10;
   windows[3].finished /= 10;
@@ -135,8 +142,7 @@ TEST(Fit, old_windows_are_forgotten) {
 TEST(Fit, the_size_of_the_kv_cache_is_read_off_its_use) {
   sim::PoolSpec pool = h100_pool();
   pool.engine.kv_cache_blocks = 5000;
-  const auto fitted =
-      fit(h100_pool(), {observe_closed_loop(pool, {.concurrency = 32})});
+  const auto fitted = fit(h100_pool(), {observe_closed_loop(pool, {.concurrency = 32})});
   ASSERT_TRUE(fitted);
   EXPECT_NEAR(fitted->kv_tokens, 5000 * 16, 0.1 * 5000 * 16);
 }

@@ -42,12 +42,12 @@ struct LengthShare {
 struct Traffic {
   double seconds = 0;
   double requests = 0;
-  double rate_per_s = 0;                // mean
-  std::vector<double> rate_by_window;   // rate of each window, for bursts
+  double rate_per_s = 0;               // mean
+  std::vector<double> rate_by_window;  // rate of each window, for bursts
   std::vector<LengthShare> prompt, output;
   double prompt_mean = 0, output_mean = 0;
-  double prefix_hit = -1;               // share of prompt tokens found cached; below 0 = not told
-  double acceptance = -1;               // of draft tokens; below 0 = no speculation
+  double prefix_hit = -1;  // share of prompt tokens found cached; below 0 = not told
+  double acceptance = -1;  // of draft tokens; below 0 = no speculation
   double preemptions = 0;
   double kv_blocks = 0, block_size = 0;  // vllm:cache_config_info; 0 = not told
 };

@@ -1,8 +1,7 @@
 #include "arqon/calibrate/history.h"
 
-#include <gtest/gtest.h>
-
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 namespace arqon::calibrate {
 namespace {
@@ -50,8 +49,8 @@ TEST(History, windows_are_differences_of_counters_and_means_of_gauges) {
 }
 
 TEST(History, several_engines_count_as_one_of_them_on_average) {
-  const auto history = read_history(scrapes({{0, page(0, 2, "0") + page(0, 4, "1")},
-                                             {10, page(10, 2, "0") + page(30, 4, "1")}}));
+  const auto history = read_history(
+      scrapes({{0, page(0, 2, "0") + page(0, 4, "1")}, {10, page(10, 2, "0") + page(30, 4, "1")}}));
   ASSERT_TRUE(history);
   const Observations windows = windows_of(*history, 5);
   ASSERT_EQ(windows.size(), 1u);
@@ -60,9 +59,8 @@ TEST(History, several_engines_count_as_one_of_them_on_average) {
 }
 
 TEST(History, a_restart_voids_its_window) {
-  const auto history =
-      read_history(scrapes({{0, page(10, 1)}, {10, page(20, 1)}, {20, page(5, 1)},
-                            {30, page(15, 1)}}));
+  const auto history = read_history(
+      scrapes({{0, page(10, 1)}, {10, page(20, 1)}, {20, page(5, 1)}, {30, page(15, 1)}}));
   ASSERT_TRUE(history);
   const Observations windows = windows_of(*history, 5);
   ASSERT_EQ(windows.size(), 2u);
@@ -89,11 +87,11 @@ TEST(History, an_answer_of_query_range_gives_the_same_windows) {
         R"({{"metric": {{"__name__": "vllm:{}", "engine": "0"}}, "values": [[0, "{}"], [10, "{}"]]}})",
         name, a, b);
   };
-  const std::string text =
-      R"({"status": "success", "data": {"resultType": "matrix", "result": [)" +
-      series("num_requests_running", 2, 4) + "," + series("request_success_total", 0, 20) + "," +
-      series("prompt_tokens_total", 0, 2000) + "," + series("generation_tokens_total", 0, 400) +
-      "]}}";
+  const std::string text = R"({"status": "success", "data": {"resultType": "matrix", "result": [)" +
+                           series("num_requests_running", 2, 4) + "," +
+                           series("request_success_total", 0, 20) + "," +
+                           series("prompt_tokens_total", 0, 2000) + "," +
+                           series("generation_tokens_total", 0, 400) + "]}}";
   EXPECT_TRUE(looks_like_history(text));
   const auto history = read_history(text);
   ASSERT_TRUE(history);
@@ -114,7 +112,8 @@ TEST(History, what_is_no_history_is_refused_with_its_place) {
   EXPECT_EQ(line_of("# scraped 1\na 1\nb c d\n# scraped 2\na 2\n"), 3);
   EXPECT_EQ(line_of("# scraped 1\na 1\n"), 1);
   EXPECT_EQ(line_of("{\"data\": {\"resultType\": \"vector\", \"result\": []}}"), 1);
-  EXPECT_EQ(line_of("{\"data\": {\"resultType\": \"matrix\",\n \"result\": [{\"metric\": {}}]}}"), 2);
+  EXPECT_EQ(line_of("{\"data\": {\"resultType\": \"matrix\",\n \"result\": [{\"metric\": {}}]}}"),
+            2);
   EXPECT_FALSE(looks_like_history("t_s,seconds\n"));
   EXPECT_FALSE(looks_like_history("{\"schema\": 1, \"windows\": []}"));
 }

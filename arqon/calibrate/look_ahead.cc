@@ -11,8 +11,8 @@
 namespace arqon::calibrate {
 namespace {
 
-constexpr double kSampleS = 1;           // gauges are looked at so often
-constexpr double kArrivalsMax = 1e6;     // of one horizon: a typing error must not fill the memory
+constexpr double kSampleS = 1;        // gauges are looked at so often
+constexpr double kArrivalsMax = 1e6;  // of one horizon: a typing error must not fill the memory
 constexpr double kExtraWaitingMax = 1e5;
 
 Result<std::unique_ptr<sim::Twin>> twin_at(const Deployment& deployment, workload::Trace trace,

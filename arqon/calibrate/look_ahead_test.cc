@@ -58,8 +58,8 @@ serving::Forecast shown(sim::Twin& twin, double until_s) {
   return out;
 }
 
-// Two minutes of traffic: a noisy "real" deployment, and a twin of it that may be wrong. Returns the
-// verdict after each window.
+// Two minutes of traffic: a noisy "real" deployment, and a twin of it that may be wrong. Returns
+// the verdict after each window.
 std::vector<Verdict> two_minutes(const sim::PoolSpec& real, const sim::PoolSpec& believed,
                                  double rate, std::uint64_t seed) {
   const workload::Trace trace = chat(rate, kTrafficS + 60, seed);

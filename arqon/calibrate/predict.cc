@@ -14,10 +14,9 @@ Result<Predictor> Predictor::create(const sim::PoolSpec& pool) {
   const sim::ModelData* model = sim::model_of(pool);
   const sim::GpuData* gpu = sim::gpu_of(pool);
   if (model == nullptr || gpu == nullptr) {
-    return fail(ErrorCode::kInvalidConfig,
-                fmt::format("pool \"{}\": unknown {} \"{}\"", pool.name,
-                            model == nullptr ? "model" : "gpu",
-                            model == nullptr ? pool.model : pool.gpu));
+    return fail(ErrorCode::kInvalidConfig, fmt::format("pool \"{}\": unknown {} \"{}\"", pool.name,
+                                                       model == nullptr ? "model" : "gpu",
+                                                       model == nullptr ? pool.model : pool.gpu));
   }
   const sim::EngineSettings settings = sim::initial_settings(pool.engine, *gpu);
   return Predictor(sim::StepTime(*model, *gpu,
@@ -54,8 +53,7 @@ Pace Predictor::predict(const Observation& window) const {
   if (!(prompt >= 1) || !(output >= 1)) return out;
   double n = window.steps > 0 ? window.output_tokens / window.steps : window.running;
   n = std::max(1.0, n);
-  const double budget =
-      window.prefill_token_budget > 0 ? window.prefill_token_budget : budget_;
+  const double budget = window.prefill_token_budget > 0 ? window.prefill_token_budget : budget_;
   const double parts = std::max(1.0, std::ceil(prompt / std::max(1.0, budget - n)));
   const double joins = n / output * parts;
   const double q = 1 - std::exp(-joins), m = joins / q;

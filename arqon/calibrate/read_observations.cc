@@ -128,8 +128,7 @@ void read_csv(std::string_view text, Reader& reader) {
       const std::string& field = fields[i];
       if (field.empty() || header[i] == nullptr) continue;
       double number = 0;
-      const auto [end, error] =
-          std::from_chars(field.data(), field.data() + field.size(), number);
+      const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), number);
       if (error != std::errc{} || end != field.data() + field.size()) {
         reader.problem(header[i]->name, csv.line(), 0, field, "must be a number");
         continue;

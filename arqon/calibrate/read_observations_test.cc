@@ -16,8 +16,8 @@ wire::Diagnostic only_problem(const std::string& text) {
 }
 
 TEST(ReadObservations, a_table_and_the_same_windows_as_json_are_read_alike) {
-  const auto csv = read_observations(std::string(kHeader) + "10,10,2.5,20,400,800,12\n" +
-                                     "20,10,3,,500,900,\n");
+  const auto csv =
+      read_observations(std::string(kHeader) + "10,10,2.5,20,400,800,12\n" + "20,10,3,,500,900,\n");
   ASSERT_TRUE(csv);
   ASSERT_EQ(csv->size(), 2u);
   EXPECT_EQ((*csv)[0].running, 2.5);
@@ -33,7 +33,8 @@ TEST(ReadObservations, a_table_and_the_same_windows_as_json_are_read_alike) {
 }
 
 TEST(ReadObservations, every_mistake_names_its_place_and_the_way_out) {
-  const auto column = only_problem("seconds,finished,prompt_tokens,output_tokens,gapms\n1,1,1,1,1\n");
+  const auto column =
+      only_problem("seconds,finished,prompt_tokens,output_tokens,gapms\n1,1,1,1,1\n");
   EXPECT_EQ(column.path, "gapms");
   EXPECT_EQ(column.hint, "did you mean \"gap_ms\"?");
   const auto number = only_problem(std::string(kHeader) + "10,10,x,20,400,800,12\n");

@@ -75,8 +75,8 @@ Verdict Trust::verdict() const {
     }
   }
   if (out.believe) {
-    out.reason = fmt::format("its worst signal, {}, is off by {:.1f} %", out.signal,
-                             100 * out.error);
+    out.reason =
+        fmt::format("its worst signal, {}, is off by {:.1f} %", out.signal, 100 * out.error);
   }
   return out;
 }

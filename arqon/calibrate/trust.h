@@ -17,11 +17,11 @@
 namespace arqon::calibrate {
 
 struct TrustOptions {
-  double half_life_s = 120;      // of the weight of a window
+  double half_life_s = 120;  // of the weight of a window
   double error_max = 0.10;
   double bias_min = 0.03;
   double doubt = 4;
-  std::size_t windows_min = 4;   // before that there is no belief
+  std::size_t windows_min = 4;  // before that there is no belief
 };
 
 struct Verdict {
@@ -35,8 +35,8 @@ class Trust {
  public:
   explicit Trust(const TrustOptions& options = {}) : options_(options) {}
 
-  // The twin's word on a window that ended at `t_s`, and what was seen. Times rise; a NaN or a value
-  // that says nothing (no request ended, KV use below 2 %) leaves its signal alone.
+  // The twin's word on a window that ended at `t_s`, and what was seen. Times rise; a NaN or a
+  // value that says nothing (no request ended, KV use below 2 %) leaves its signal alone.
   void add(double t_s, const serving::Forecast& model, const serving::Forecast& seen);
   Verdict verdict() const;
   std::size_t windows() const { return windows_; }

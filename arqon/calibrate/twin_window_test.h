@@ -23,12 +23,12 @@ inline sim::PoolSpec h100_pool() {
 // The middle half of a closed-loop run of one replica of `pool`.
 inline Observation observe_closed_loop(sim::PoolSpec pool, const ClosedLoop& loop, double t_s = 0) {
   if (loop.cap > 0) pool.engine.batch_size = loop.cap;
-  workload::Spec spec{.source = workload::ClosedLoopSource{
-                          .concurrency = loop.concurrency,
-                          .input_tokens = loop.prompt,
-                          .output_tokens = loop.output,
-                          .requests_per_slot = loop.requests_per_slot,
-                          .length_jitter = loop.jitter}};
+  workload::Spec spec{.source =
+                          workload::ClosedLoopSource{.concurrency = loop.concurrency,
+                                                     .input_tokens = loop.prompt,
+                                                     .output_tokens = loop.output,
+                                                     .requests_per_slot = loop.requests_per_slot,
+                                                     .length_jitter = loop.jitter}};
   const auto trace = workload::generate({spec}, {.duration_s = 1e6, .classes = {"all"}});
   sim::TwinOptions options;
   options.fleet.pools = {pool};

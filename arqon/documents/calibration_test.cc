@@ -1,7 +1,6 @@
 #include "arqon/documents/calibration.h"
 
 #include <gtest/gtest.h>
-
 #include <unistd.h>
 
 #include <filesystem>
@@ -14,9 +13,13 @@ namespace arqon::documents {
 namespace {
 
 CalibrationDocument example() {
-  CalibrationDocument out{.engine = "vllm 0.32.0", .model = "llama-3.1-8b",
-                          .gpu = "h100-sxm-80g", .dtype = "fp8", .tp = 2,
-                          .kv_cache_blocks = 1234, .block_size = 32};
+  CalibrationDocument out{.engine = "vllm 0.32.0",
+                          .model = "llama-3.1-8b",
+                          .gpu = "h100-sxm-80g",
+                          .dtype = "fp8",
+                          .tp = 2,
+                          .kv_cache_blocks = 1234,
+                          .block_size = 32};
   out.fit.calibration.host_ms = 2.25;
   out.fit.calibration.linear_compute = 0.9;
   out.fit.scalars = {{.name = "host_ms", .value = 2.25, .prior = 1.5, .low = 2, .high = 2.5}};

@@ -100,7 +100,9 @@ TEST(Formats, the_results_page_names_every_key_that_is_written) {
   TuneResult result{.runs = {run}, .summary = {{}}};
   std::set<std::string> keys;
   collect_keys(wire::parse_json(to_json(result, scenario)).value(), keys);
-  collect_keys(wire::parse_json(to_json(run.totals, scenario, "b", {.pools = {{}}, .wall_s = 1, .partial = true})).value(), keys);
+  collect_keys(wire::parse_json(
+      to_json(run.totals, scenario, "b", {.pools = {{}}, .wall_s = 1, .partial = true})).value(),
+      keys);
   collect_keys(wire::parse_json(decisions_json(run.record)).value(), keys);
   EXPECT_GT(keys.size(), 60u);
   keys.erase("chat");

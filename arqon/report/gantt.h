@@ -9,8 +9,8 @@
 
 namespace arqon::report {
 
-// A whole HTML 5 document: zoom by wheel, buttons or keys, pan by dragging; light and dark; needs no
-// other file and no network. Says what was left out when the log was full. About 25 bytes a run.
+// A whole HTML 5 document: zoom by wheel, buttons or keys, pan by dragging; light and dark; needs
+// no other file and no network. Says what was left out when the log was full. About 25 bytes a run.
 // Pure function of its arguments; any thread.
 std::string gantt_html(const sim::StepLog& log, const documents::Scenario& scenario);
 

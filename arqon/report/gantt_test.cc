@@ -23,8 +23,12 @@ sim::StepLog log_of(std::vector<sim::StepRun> runs) {
 TEST(Gantt, every_run_is_in_the_lane_of_its_replica) {
   const auto html = gantt_html(
       log_of({{.begin = 0, .end = 5 * sim::kPsPerMs, .steps = 2, .decodes = 3, .kv_use = 0.25F},
-              {.begin = sim::kPsPerMs, .end = 9 * sim::kPsPerMs, .chunks = 1, .chunk_tokens = 512,
-               .waiting = 7, .replica = 1}}),
+              {.begin = sim::kPsPerMs,
+               .end = 9 * sim::kPsPerMs,
+               .chunks = 1,
+               .chunk_tokens = 512,
+               .waiting = 7,
+               .replica = 1}}),
       scenario());
   EXPECT_NE(html.find("{name:\"main/0\",runs:[[0,5000,2,3,0,0,0,250]]}"), std::string::npos);
   EXPECT_NE(html.find("{name:\"main/1\",runs:[[1000,8000,1,0,1,512,7,0]]}"), std::string::npos);

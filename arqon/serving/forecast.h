@@ -15,7 +15,7 @@ struct Forecast {
   double ttft_ms_p50 = 0, ttft_ms_p90 = 0;
   double running = 0, waiting = 0;  // means over the horizon, all replicas
   double kv_use = 0;                // mean over the horizon, in [0, 1]
-  std::vector<double> good_share;   // per class: good / (good + bad) of fates known in it; 1 if none
+  std::vector<double> good_share;  // per class: good / (good + bad) of fates known in it; 1 if none
 };
 
 }  // namespace arqon::serving

@@ -1,5 +1,5 @@
-// What replicas did, run of steps by run of steps, for people who want to see it (simulate --gantt).
-// Recording changes nothing in the run.
+// What replicas did, run of steps by run of steps, for people who want to see it (simulate
+// --gantt). Recording changes nothing in the run.
 #pragma once
 
 #include <cstdint>

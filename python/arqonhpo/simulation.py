@@ -24,7 +24,7 @@ def _column(code: str, raw: bytes) -> Any:
 
 def simulate(document: Document, *, requests: bool = False,
              folder: Union[str, os.PathLike] = ".") -> dict[str, Any]:
-    """Runs a scenario (a dict or a JSON text) in the twin; the result of `arqonhpo simulate --json`.
+    """Runs a scenario, a dict or a JSON text, in the twin; the result of `simulate --json`.
 
     With `requests=True` the result has a member "requests": one column a name, one row a request in
     order of arrival. Columns are NumPy arrays where NumPy is installed, memoryviews otherwise.

@@ -1,5 +1,5 @@
-// arqonhpo._core: the solver and the twin behind JSON texts. The package's Python half turns dicts into texts
-// and back, so that both ways in pass through one parser.
+// arqonhpo._core: the solver and the twin behind JSON texts. The package's Python half turns dicts
+// into texts and back, so that both ways in pass through one parser.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>

@@ -23,8 +23,9 @@ documents::Scenario parsed(const std::string& document, const std::string& folde
       documents::parse_scenario(document, std::filesystem::path(folder) / "scenario.json");
   if (!scenario) throw failure(scenario.error(), "scenario");
   if (scenario->live()) {
-    throw failure({ErrorCode::kUsage, "the target is a live engine; only \"simulated\" can be "
-                                      "simulated"});
+    throw failure({ErrorCode::kUsage,
+                   "the target is a live engine; only \"simulated\" can be "
+                   "simulated"});
   }
   return std::move(*scenario);
 }
@@ -35,8 +36,8 @@ nb::tuple column(const std::vector<sim::RequestRow>& rows, const char* code, Get
   std::vector<T> values;
   values.reserve(rows.size());
   for (const sim::RequestRow& row : rows) values.push_back(static_cast<T>(get(row)));
-  return nb::make_tuple(code, nb::bytes(reinterpret_cast<const char*>(values.data()),
-                                        values.size() * sizeof(T)));
+  return nb::make_tuple(
+      code, nb::bytes(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)));
 }
 
 nb::dict columns(const std::vector<sim::RequestRow>& rows) {
@@ -84,8 +85,8 @@ nb::tuple simulate(const std::string& document, const std::string& folder, bool 
   if (interrupted) throw nb::python_error();
   if (!run) throw failure(run.error());
   const double wall_s = std::chrono::duration<double>(Clock::now() - begin).count();
-  const std::string json = documents::to_json(run->totals, scenario, "python",
-                                              {.pools = run->pools, .wall_s = wall_s});
+  const std::string json =
+      documents::to_json(run->totals, scenario, "python", {.pools = run->pools, .wall_s = wall_s});
   std::vector<std::string> classes;
   for (const serving::Slo& slo : scenario.classes) classes.push_back(slo.name);
   nb::object rows = nb::none();

@@ -1,4 +1,5 @@
-// The twin behind one function: a scenario's text in, the result's text and the requests' columns out.
+// The twin behind one function: a scenario's text in, the result's text and the requests' columns
+// out.
 #pragma once
 
 #include <nanobind/nanobind.h>
