@@ -55,9 +55,9 @@ TEST(Formats, the_scenario_page_names_every_key_and_every_word) {
        kClassKeys,      kTtftKeys,   kProtectiveKeys, kProtectiveWays, kFleetKeys,    kPoolKeys,
        kRouterKeys,     kEngineKeys, kDtypes,         kPolicies,       kSchedulers,   kWorkloadKeys,
        kGeneratorKeys,  kTraceKeys,  kClosedLoopKeys, kGenerators,     kTraceFormats, kPriorities,
-       kAcceptanceKeys, kDraftKeys,  kSegmentKeys,    kSourceKinds,    kAgentKeys,
-       kCascadeKeys,    kKvTransferKeys, kEventKeys,   kEvents,         kDiurnalKeys,  kSpikesKeys,
-       kSessionsKeys,   kSessionKinds, kCountKnobs});
+       kAcceptanceKeys, kDraftKeys,  kSegmentKeys,    kSourceKinds,    kAgentKeys,    kCascadeKeys,
+       kKvTransferKeys, kEventKeys,  kEvents,         kDiurnalKeys,    kSpikesKeys,   kSessionsKeys,
+       kSessionKinds,   kCountKnobs});
 }
 
 TEST(Formats, the_scenario_page_names_the_models_gpus_and_length_profiles_that_exist) {
@@ -100,9 +100,10 @@ TEST(Formats, the_results_page_names_every_key_that_is_written) {
   TuneResult result{.runs = {run}, .summary = {{}}};
   std::set<std::string> keys;
   collect_keys(wire::parse_json(to_json(result, scenario)).value(), keys);
-  collect_keys(wire::parse_json(
-      to_json(run.totals, scenario, "b", {.pools = {{}}, .wall_s = 1, .partial = true})).value(),
-      keys);
+  collect_keys(wire::parse_json(to_json(run.totals, scenario, "b",
+                                        {.pools = {{}}, .wall_s = 1, .partial = true}))
+                   .value(),
+               keys);
   collect_keys(wire::parse_json(decisions_json(run.record)).value(), keys);
   EXPECT_GT(keys.size(), 60u);
   keys.erase("chat");
