@@ -51,13 +51,15 @@ TEST(Formats, the_scenario_page_names_every_key_and_every_word) {
   using namespace internal;
   expect_documented(
       page("scenario"),
-      {kScenarioKeys,   kTargetKeys, kTargetEngines,  kMeasures,       kModes,        kWindowKeys,
-       kClassKeys,      kTtftKeys,   kProtectiveKeys, kProtectiveWays, kFleetKeys,    kPoolKeys,
-       kRouterKeys,     kEngineKeys, kDtypes,         kPolicies,       kSchedulers,   kWorkloadKeys,
-       kGeneratorKeys,  kTraceKeys,  kClosedLoopKeys, kGenerators,     kTraceFormats, kPriorities,
-       kAcceptanceKeys, kDraftKeys,  kSegmentKeys,    kSourceKinds,    kAgentKeys,    kCascadeKeys,
-       kKvTransferKeys, kEventKeys,  kEvents,         kDiurnalKeys,    kSpikesKeys,   kSessionsKeys,
-       kSessionKinds,   kCountKnobs});
+      {kScenarioKeys,   kTargetKeys,   kTargetEngines, kMeasures,           kModes,
+       kWindowKeys,     kClassKeys,    kTtftKeys,      kProtectiveKeys,     kProtectiveWays,
+       kFleetKeys,      kPoolKeys,     kRouterKeys,    kEngineKeys,         kDtypes,
+       kPolicies,       kSchedulers,   kWorkloadKeys,  kGeneratorKeys,      kTraceKeys,
+       kClosedLoopKeys, kGenerators,   kTraceFormats,  kPriorities,         kAcceptanceKeys,
+       kDraftKeys,      kSegmentKeys,  kSourceKinds,   kAgentKeys,          kCascadeKeys,
+       kKvTransferKeys, kEventKeys,    kEvents,        kDiurnalKeys,        kSpikesKeys,
+       kSessionsKeys,   kSessionKinds, kCountKnobs,    kCalibrationScalars, kOwnModelKeys,
+       kOwnGpuKeys});
 }
 
 TEST(Formats, the_scenario_page_names_the_models_gpus_and_length_profiles_that_exist) {
@@ -66,6 +68,13 @@ TEST(Formats, the_scenario_page_names_the_models_gpus_and_length_profiles_that_e
   for (const sim::ModelData& model : sim::known_models()) names.push_back(model.name);
   for (const sim::GpuData& gpu : sim::known_gpus()) names.push_back(gpu.name);
   expect_documented(page("scenario"), {names});
+}
+
+TEST(Formats, the_calibration_page_names_every_key_and_every_word) {
+  using namespace internal;
+  expect_documented(text_of(fs::path(ARQON_SOURCE_DIR) / "docs/howto/calibrate.md"),
+                    {kCalibrationKeys, kCalibrationSources, kCalibrationErrors,
+                     kCalibrationEvidence, kCalibrationScalars});
 }
 
 TEST(Formats, the_study_page_names_every_key_and_every_word) {
