@@ -113,7 +113,7 @@ std::string failure_lines(const load::Outcome& outcome) {
 Object measured_totals(const serving::Totals& totals, const documents::Scenario& scenario,
                        double wall_s) {
   const auto whole =
-      wire::parse_json(documents::to_json(totals, scenario, build_id(), wall_s));
+      wire::parse_json(documents::to_json(totals, scenario, build_id(), {.wall_s = wall_s}));
   Object out;
   if (!whole) return out;  // what we wrote ourselves can be read
   for (const wire::Member& member : *whole->as_object()) {

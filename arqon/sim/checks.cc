@@ -53,11 +53,11 @@ Status check_calibration(const PoolSpec& pool) {
 }
 
 Status check_pool(const PoolSpec& pool) {
-  if (find_model(pool.model) == nullptr) {
+  if (model_of(pool) == nullptr) {
     return invalid(fmt::format("pool \"{}\": unknown model \"{}\"; known: {}", pool.name,
                                pool.model, names_of(known_models())));
   }
-  if (find_gpu(pool.gpu) == nullptr) {
+  if (gpu_of(pool) == nullptr) {
     return invalid(fmt::format("pool \"{}\": unknown gpu \"{}\"; known: {}", pool.name, pool.gpu,
                                names_of(known_gpus())));
   }
@@ -69,7 +69,7 @@ Status check_pool(const PoolSpec& pool) {
     return invalid(
         fmt::format("pool \"{}\": unknown dtype \"{}\"; known: bf16, fp8", pool.name, pool.dtype));
   }
-  if (pool.dtype == "fp8" && find_gpu(pool.gpu)->fp8_speedup <= 1) {
+  if (pool.dtype == "fp8" && gpu_of(pool)->fp8_speedup <= 1) {
     return invalid(fmt::format("pool \"{}\": {} has no fp8", pool.name, pool.gpu));
   }
   if (pool.replicas < 1 || pool.replicas > 1024) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,10 +36,17 @@ struct EngineSpec {
   std::vector<SpeculationStep> speculation_by_batch;
 };
 
+struct ModelData;
+struct GpuData;
+
 struct PoolSpec {
   std::string name;
-  std::string model;  // "llama-3.1-8b", "llama-3.1-70b"
-  std::string gpu;    // "a100-sxm-80g", "h100-sxm-80g"
+  std::string model;  // "llama-3.1-8b", "llama-3.1-70b", or the name of own_model
+  std::string gpu;    // "a100-sxm-80g", "h100-sxm-80g", or the name of own_gpu
+  // A model and a GPU that the owner of the fleet describes; null = the known one of that name.
+  std::shared_ptr<const ModelData> own_model;
+  std::shared_ptr<const GpuData> own_gpu;
+  std::string own_gpu_like;  // whose efficiencies it was given; "" = not said
   int tp = 1;
   std::string dtype = "bf16";
   int replicas = 1;          // up at the start

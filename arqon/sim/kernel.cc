@@ -86,11 +86,11 @@ void Twin::Kernel::find_lookahead() {
 
 Status Twin::Kernel::build_pool(std::size_t pool_index) {
   const PoolSpec& pool = options_.fleet.pools[pool_index];
-  const ModelData* model = find_model(pool.model);
-  const GpuData* gpu = find_gpu(pool.gpu);
+  const ModelData* model = model_of(pool);
+  const GpuData* gpu = gpu_of(pool);
   const auto step_time = std::make_shared<const StepTime>(
       *model, *gpu,
-      StepTimeOptions{pool.tp, pool.dtype, pool.engine.async_scheduling, options_.draft_ms_base,
+      StepTimeOptions{pool.tp, pool.dtype, pool.engine.scheduler, pool.engine.async_scheduling, options_.draft_ms_base,
                       options_.draft_ms_per_k, pool.calibration});
   const EngineSettings settings = initial_settings(pool.engine, *gpu);
   if (Status s = check_settings(settings, pool.name); !s) return s;
@@ -114,7 +114,8 @@ Status Twin::Kernel::build_pool(std::size_t pool_index) {
                            .scheduler = *scheduler,
                            .blocks = *blocks,
                            .index = static_cast<int>(index),
-                           .step_by_step = options_.step_by_step};
+                           .step_by_step = options_.step_by_step,
+                           .step_log = options_.step_log};
     if (options_.closed_loop_concurrency > 0) options.finished_slots = &finished_slots_;
     options.forwarded = &forwarded_;
     if (options_.sampled_speculation) options.sampled_speculation = &speculation_stream_;

@@ -18,6 +18,7 @@ Replica::Replica(ReplicaOptions options, Noise noise, SequenceSlab& slab, Accoun
       sampled_speculation_(options.sampled_speculation),
       finished_slots_(options.finished_slots),
       forwarded_(options.forwarded),
+      step_log_(std::move(options.step_log)),
       live_(options.settings.live),
       boot_(options.settings.boot),
       blocks_(options.blocks) {

@@ -29,6 +29,7 @@
 #include "arqon/sim/scheduler.h"
 #include "arqon/sim/sequence.h"
 #include "arqon/sim/settings.h"
+#include "arqon/sim/step_log.h"
 #include "arqon/sim/step_time.h"
 #include "arqon/sim/waiting_queue.h"
 
@@ -75,6 +76,7 @@ struct ReplicaOptions {
   const Rng* sampled_speculation = nullptr;
   std::vector<FinishedSlot>* finished_slots = nullptr;  // closed loop: filled at finish
   std::vector<Forwarded>* forwarded = nullptr;  // must be there when a sequence is to go on
+  std::shared_ptr<StepLog> step_log;  // null = not recorded
 };
 
 // One thread; shares slab and account with the other replicas of its twin.
@@ -199,6 +201,7 @@ class Replica {
   void start_mixed();
   Ps decode_base();
   std::int64_t run_length(Ps first, Ps growth, Ps horizon) const;
+  void log_run(std::int64_t steps) const;
   void count_run(Ps first, Ps growth, std::int64_t steps, Ps total);
   void settle();
   void settle_chunks();
@@ -221,6 +224,7 @@ class Replica {
   const Rng* sampled_speculation_;
   std::vector<FinishedSlot>* finished_slots_;
   std::vector<Forwarded>* forwarded_;
+  std::shared_ptr<StepLog> step_log_;  // shared with the twin's owner
 
   LiveSettings live_;
   BootSettings boot_;

@@ -99,6 +99,21 @@ void Replica::count_run(Ps first, Ps growth, std::int64_t steps, Ps total) {
   const auto h = static_cast<Wide>(std::max<std::int64_t>(held, 0));
   const auto r = static_cast<Wide>(context_rate_);
   stats_.context_time += k * d * h + (d * r + g * h) * j1 + g * r * j2;
+  if (step_log_ != nullptr) log_run(steps);
+}
+
+void Replica::log_run(std::int64_t steps) const {
+  std::uint32_t tokens = 0;
+  for (const Chunk& chunk : chunks_) tokens += chunk.tokens;
+  step_log_->add({.begin = now_,
+                  .end = pending_.end,
+                  .steps = static_cast<std::uint32_t>(steps),
+                  .decodes = static_cast<std::uint32_t>(decoding_.size()),
+                  .chunks = static_cast<std::uint32_t>(chunks_.size()),
+                  .chunk_tokens = tokens,
+                  .waiting = static_cast<std::uint32_t>(waiting_.size()),
+                  .kv_use = static_cast<float>(kv_use()),
+                  .replica = static_cast<std::uint16_t>(index_)});
 }
 
 // ---- the end of a step or a run ------------------------------------------------------------

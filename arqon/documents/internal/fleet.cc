@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "arqon/documents/internal/calibration.h"
+#include "arqon/documents/internal/hardware.h"
 #include "arqon/documents/internal/keys.h"
 #include "arqon/documents/internal/scenario_parts.h"
 #include "arqon/sim/model_data.h"
@@ -57,13 +59,6 @@ void read_tp(const Node& node, int& tp) {
   tp = static_cast<int>(*read);
 }
 
-template <typename Table>
-std::vector<std::string_view> names_of(const Table& table) {
-  std::vector<std::string_view> out;
-  for (const auto& row : table) out.push_back(row.name);
-  return out;
-}
-
 void read_counts(const Section& section, sim::PoolSpec& out) {
   assign(out.replicas, section.get("replicas").integer(kReplicas));
   const Node most = section.get("replicas_max");
@@ -78,7 +73,7 @@ void read_counts(const Section& section, sim::PoolSpec& out) {
   }
 }
 
-sim::PoolSpec read_pool(const Node& node) {
+sim::PoolSpec read_pool(const Node& node, const std::filesystem::path& folder) {
   const Section section(node, kPoolKeys);
   sim::PoolSpec out;
   const Node name = section.need("name");
@@ -86,14 +81,12 @@ sim::PoolSpec read_pool(const Node& node) {
   if (!out.name.empty() && (!plain_name(out.name, /*dots=*/false) || out.name == "router")) {
     name.fail("must be letters, digits, '_' or '-', and not \"router\": it begins addresses");
   }
-  const auto models = names_of(sim::known_models());
-  const auto gpus = names_of(sim::known_gpus());
-  if (const auto index = section.need("model").one_of(models)) out.model = models[*index];
-  if (const auto index = section.need("gpu").one_of(gpus)) out.gpu = gpus[*index];
+  read_model(section.need("model"), out);
+  read_gpu(section.need("gpu"), out);
   read_tp(section.get("tp"), out.tp);
   const Node dtype = section.get("dtype");
   if (const auto index = dtype.one_of(kDtypes)) out.dtype = kDtypes[*index];
-  const sim::GpuData* gpu = sim::find_gpu(out.gpu);
+  const sim::GpuData* gpu = sim::gpu_of(out);
   if (out.dtype == "fp8" && gpu != nullptr && gpu->fp8_speedup <= 1) {
     dtype.fail("this gpu has no fp8");
   }
@@ -102,6 +95,7 @@ sim::PoolSpec read_pool(const Node& node) {
   assign(out.price_per_million_tokens, section.get("price_per_million_tokens").number(kPrice));
   assign(out.quality, section.get("quality").number(kFraction));
   out.engine = read_engine(section.get("engine"));
+  read_pool_calibration(section.get("calibration"), folder, out);
   return out;
 }
 
@@ -139,12 +133,12 @@ std::size_t replicas_in_all(const sim::FleetSpec& fleet) {
   return out;
 }
 
-sim::FleetSpec read_fleet(const Node& node) {
+sim::FleetSpec read_fleet(const Node& node, const std::filesystem::path& folder) {
   const Section section(node, kFleetKeys);
   sim::FleetSpec out;
   const Node pools = section.need("pools");
   for (const Node& item : pools.items(kPoolsMax)) {
-    sim::PoolSpec pool = read_pool(item);
+    sim::PoolSpec pool = read_pool(item, folder);
     const bool twin = std::any_of(out.pools.begin(), out.pools.end(),
                                   [&](const auto& other) { return other.name == pool.name; });
     if (twin && !pool.name.empty()) {
@@ -169,10 +163,10 @@ sim::FleetSpec read_fleet(const Node& node) {
 wire::Object fleet_object(const sim::FleetSpec& fleet) {
   wire::Array pools;
   for (const sim::PoolSpec& pool : fleet.pools) {
-    pools.emplace_back(wire::Object{
+    wire::Object object{
         {"name", pool.name},
-        {"model", pool.model},
-        {"gpu", pool.gpu},
+        {"model", model_value(pool)},
+        {"gpu", gpu_value(pool)},
         {"tp", pool.tp},
         {"dtype", pool.dtype},
         {"replicas", pool.replicas},
@@ -181,7 +175,10 @@ wire::Object fleet_object(const sim::FleetSpec& fleet) {
         {"price_per_gpu_hour", wire::compact_number(pool.price_per_gpu_hour)},
         {"price_per_million_tokens", wire::compact_number(pool.price_per_million_tokens)},
         {"quality", wire::compact_number(pool.quality)},
-        {"engine", engine_object(pool.engine)}});
+        {"engine", engine_object(pool.engine)}};
+    wire::Object calibration = scalars_object(pool.calibration);
+    if (!calibration.empty()) object.emplace_back("calibration", std::move(calibration));
+    pools.emplace_back(std::move(object));
   }
   return {{"pools", std::move(pools)},
           {"router", router_object(fleet.router)},

@@ -70,7 +70,16 @@ inline constexpr std::array kFleetKeys =
                                 "restart_load_s", "wake_s"});
 inline constexpr std::array kPoolKeys = std::to_array<string_view>(
     {"name", "model", "gpu", "tp", "dtype", "replicas", "replicas_max", "prefill_replicas",
-     "price_per_gpu_hour", "price_per_million_tokens", "quality", "engine"});
+     "price_per_gpu_hour", "price_per_million_tokens", "quality", "engine",
+     "calibration"});
+inline constexpr std::array kOwnModelKeys = std::to_array<string_view>(
+    {"name", "layers", "hidden", "query_heads", "kv_heads", "head_dim", "mlp_width", "vocabulary"});
+inline constexpr std::array kOwnGpuKeys = std::to_array<string_view>(
+    {"name", "like", "memory_gb", "bandwidth_gb_per_s", "matmul_tflops", "batch_size",
+     "prefill_token_budget"});
+inline constexpr std::array kCalibrationScalars = std::to_array<string_view>(
+    {"host_ms", "host_ms_per_sequence", "host_overlap", "front_end_ms", "linear_memory",
+     "linear_compute", "linear_scale", "decode_kv", "other_memory_gb"});
 inline constexpr std::array kRouterKeys = std::to_array<string_view>(
     {"policy", "state_age_ms", "weights", "pool_weights", "spill_depth", "cascade"});
 inline constexpr std::array kCascadeKeys = std::to_array<string_view>(
@@ -153,6 +162,17 @@ inline constexpr std::array kLengthsKeys =
 inline constexpr std::array kSegmentKeys =
     std::to_array<string_view>({"at_s", "name", "mix", "rate", "acceptance"});
 inline constexpr std::array kSegmentAcceptanceKeys = std::to_array<string_view>({"conditional"});
+
+// -- calibration
+inline constexpr std::array kCalibrationKeys = std::to_array<string_view>(
+    {"schema", "engine", "model", "gpu", "tp", "dtype", "source", "windows", "left_out", "scalars",
+     "evidence", "errors", "kv_tokens", "kv_cache_blocks", "block_size"});
+inline constexpr std::array kCalibrationSources =
+    std::to_array<string_view>({"config", "idle", "running"});
+inline constexpr std::array kCalibrationErrors =
+    std::to_array<string_view>({"gap", "throughput", "gap_before", "throughput_before"});
+inline constexpr std::array kCalibrationEvidence =
+    std::to_array<string_view>({"value", "low", "high", "prior"});
 
 // -- results of a run
 inline constexpr std::array kChangeStates =
