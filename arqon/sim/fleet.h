@@ -113,6 +113,9 @@ struct FleetSpec {
   RouterSpec router;
   std::vector<FleetEvent> events;  // sorted by time
   KvTransferSpec kv_transfer;
+  // Accepted drafts are drawn at every step instead of taken at their mean: real spread, but no
+  // run-length steps while anything is drafted.
+  bool sampled_speculation = false;
   bool noise = true;           // step-time noise and stalls; off = bit-exact closed forms
   double restart_load_s = 60;  // load time of a start, and of a restart after the drain
   double wake_s = 5;           // from sleep to serving: the weights are in host memory

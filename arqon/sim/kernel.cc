@@ -90,8 +90,13 @@ Status Twin::Kernel::build_pool(std::size_t pool_index) {
   const GpuData* gpu = gpu_of(pool);
   const auto step_time = std::make_shared<const StepTime>(
       *model, *gpu,
-      StepTimeOptions{pool.tp, pool.dtype, pool.engine.scheduler, pool.engine.async_scheduling, options_.draft_ms_base,
-                      options_.draft_ms_per_k, pool.calibration});
+      StepTimeOptions{.tp = pool.tp,
+                      .dtype = pool.dtype,
+                      .scheduler = pool.engine.scheduler,
+                      .async_scheduling = pool.engine.async_scheduling,
+                      .draft_ms_base = options_.draft_ms_base,
+                      .draft_ms_per_k = options_.draft_ms_per_k,
+                      .calibration = pool.calibration});
   const EngineSettings settings = initial_settings(pool.engine, *gpu);
   if (Status s = check_settings(settings, pool.name); !s) return s;
   const Result<SchedulerOptions> scheduler =
@@ -118,7 +123,7 @@ Status Twin::Kernel::build_pool(std::size_t pool_index) {
                            .step_log = options_.step_log};
     if (options_.closed_loop_concurrency > 0) options.finished_slots = &finished_slots_;
     options.forwarded = &forwarded_;
-    if (options_.sampled_speculation) options.sampled_speculation = &speculation_stream_;
+    if (options_.fleet.sampled_speculation) options.sampled_speculation = &speculation_stream_;
     seat.replica = std::make_unique<Replica>(
         std::move(options),
         Noise(Rng(options_.seed).stream("noise").stream(index), options_.fleet.noise), slab_,

@@ -88,8 +88,8 @@ const GpuData* gpu_of(const PoolSpec& pool);
 
 // T_lin. Measured knots where a table exists, else the closed form sampled on a grid dense enough
 // for linear interpolation; a calibration scales both, the measured ones by what it does to the
-// closed form there. A GPU with the H100's chip and another memory takes the H100's knots, scaled in
-// the same way. Rising in tokens. `tp` in {1, 2, 4, 8}; dtype "bf16" or "fp8".
+// closed form there. A GPU with the H100's chip and another memory takes the H100's knots, scaled
+// in the same way. Rising in tokens. `tp` in {1, 2, 4, 8}; dtype "bf16" or "fp8".
 std::vector<LinearKnot> linear_knots(const ModelData& model, const GpuData& gpu, int tp,
                                      std::string_view dtype,
                                      const Calibration& calibration = {});

@@ -32,7 +32,8 @@ Ps Replica::decode_base() {
   const std::size_t n = decoding_.size();
   if (k >= decode_base_.size()) decode_base_.resize(k + 1);
   std::vector<Ps>& bases = decode_base_[k];
-  if (n >= bases.size()) bases.resize(std::max(n + 1, 2 * bases.size()));
+  constexpr std::size_t kFirstSize = 1025;  // vLLM's largest default cap: no growth in the loop
+  if (n >= bases.size()) bases.resize(std::max({n + 1, 2 * bases.size(), kFirstSize}));
   if (bases[n] == 0) {
     bases[n] =
         step_time_->base({.decodes = static_cast<std::int64_t>(n), .speculation = speculation_});

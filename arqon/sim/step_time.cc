@@ -52,7 +52,9 @@ StepTime::StepTime(const ModelData& m, const GpuData& gpu, const StepTimeOptions
   const double head = m.vocabulary * m.hidden / t;
   head_memory_ = 2 * head / (beta * kHeadMemoryEfficiency);
   head_per_output_ = 2 * head / (phi * gpu.linear_compute * c.linear_compute);
-  const double exposed = 1 - c.host_overlap.value_or(host_overlap(options.scheduler, options.async_scheduling));
+  const double overlap =
+      c.host_overlap.value_or(host_overlap(options.scheduler, options.async_scheduling));
+  const double exposed = 1 - overlap;
   host_ = exposed * c.host_ms * 1e-3;
   host_per_sequence_ = exposed * c.host_ms_per_sequence * 1e-3;
   draft_base_ = options.draft_ms_base * 1e-3;

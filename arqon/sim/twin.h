@@ -33,9 +33,6 @@ struct TwinOptions {
   // > 0: arrival times of the trace are ignored; so many slots each send the next request of the
   // trace when their last one ends (see workload::closed_loop_concurrency).
   int closed_loop_concurrency = 0;
-  // Accepted drafts are drawn at every step instead of taken at their mean: real spread, but no
-  // run-length steps while anything is drafted.
-  bool sampled_speculation = false;
   bool step_by_step = false;  // never run several steps at once; same results, for tests
 };
 

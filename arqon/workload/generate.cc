@@ -10,6 +10,7 @@
 
 #include "arqon/base/assert.h"
 #include "arqon/base/rng.h"
+#include "arqon/workload/acceptance_rows.h"
 #include "arqon/workload/arrivals.h"
 #include "arqon/workload/envelope.h"
 #include "arqon/workload/lengths.h"
@@ -134,6 +135,7 @@ class Drawer {
         mix_(rng.stream("mix")),
         lengths_(rng.stream("lengths")),
         acceptance_(rng.stream("acceptance")),
+        acceptance_row_(static_cast<std::uint8_t>(find_acceptance_row(spec.acceptance.row))),
         sigma_(spec.acceptance.quality_sigma),
         backfill_(spec.priority == "backfill"),
         retries_(static_cast<std::uint8_t>(spec.retries)) {
@@ -154,6 +156,7 @@ class Drawer {
       request.output_tokens = lengths.output_tokens;
     }
     request.acceptance = accepted(phase.acceptance, index);
+    request.acceptance_row = acceptance_row_;
     request.backfill = backfill_;
     request.retries = retries_;
     if (sessions_) sessions_->join(request, index);
@@ -185,6 +188,7 @@ class Drawer {
 
   std::vector<Phase> phases_;
   Rng mix_, lengths_, acceptance_;
+  std::uint8_t acceptance_row_;
   double sigma_;
   bool backfill_;
   std::uint8_t retries_;
