@@ -84,7 +84,7 @@ void print_modes() {
              look.requests);
 }
 
-// Points (requests, seconds) on two logarithmic axes and the line of constant cost through the first.
+// Points (requests, seconds) on two logarithmic axes and a line of constant cost.
 void write_plot(const char* file, const std::vector<Run>& runs) {
   std::FILE* out = std::fopen(file, "w");
   if (out == nullptr) return;

@@ -62,7 +62,7 @@ struct PoolSpec {
 // A classifier sends easy requests to a small model and hard ones to a large one; what the small
 // one answers with low confidence goes to the large one as well. The classifier's score is normal
 // with mean 0 for easy requests and `separation` for hard ones: with a threshold t it takes
-// Phi(separation - t) of the hard and Phi(-t) of the easy ones for hard, which is its confusion matrix.
+// Phi(separation - t) of the hard and Phi(-t) of the easy ones for hard: its confusion matrix.
 struct CascadeSpec {
   std::string small, large;  // pools
   double threshold = 1;      // scores above it go to the large pool at once
@@ -84,7 +84,15 @@ struct RouterSpec {
   std::optional<CascadeSpec> cascade;
 };
 
-enum class FleetEventKind : std::uint8_t { kThrottle, kFail, kRecover, kStop, kStart, kSleep, kWake };
+enum class FleetEventKind : std::uint8_t {
+  kThrottle,
+  kFail,
+  kRecover,
+  kStop,
+  kStart,
+  kSleep,
+  kWake
+};
 
 // What happens to a part of the fleet, whoever tunes it.
 struct FleetEvent {

@@ -57,7 +57,8 @@ std::string known_addresses(const FleetSpec& fleet) {
   std::string names;
   for (const EngineKnob& knob : kKnobs) names += std::string(knob.name) + ", ";
   return fmt::format(
-      "known: router.weights, router.pool_weights, router.spill_depth, router.cascade_threshold, and "
+      "known: router.weights, router.pool_weights, router.spill_depth, router.cascade_threshold, "
+      "and "
       "POOL.KNOB or POOL/N.KNOB with pools {} and knobs {}replicas, prefill_replicas",
       pools, names);
 }
@@ -181,7 +182,7 @@ EngineSettings initial_settings(const EngineSpec& spec, const GpuData& gpu) {
   out.live.max_wait_ms = spec.max_wait_ms.value_or(0);
   out.live.deadline_shed = spec.deadline_shed.value_or(0);
   out.boot.block_size = spec.block_size.value_or(16);
-  out.boot.gpu_memory_utilization = spec.gpu_memory_utilization.value_or(0.92);
+  out.boot.gpu_memory_utilization = spec.gpu_memory_utilization.value_or(kMemoryUtilization);
   out.boot.kv_cache_blocks = spec.kv_cache_blocks.value_or(0);
   return out;
 }

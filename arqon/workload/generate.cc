@@ -14,6 +14,7 @@
 #include "arqon/workload/arrivals.h"
 #include "arqon/workload/envelope.h"
 #include "arqon/workload/lengths.h"
+#include "arqon/workload/servegen.h"
 #include "arqon/workload/sessions.h"
 #include "arqon/workload/trace_reader.h"
 
@@ -304,7 +305,10 @@ Result<Trace> from_trace(const Spec& spec, const TraceSource& source,
     return invalid(fmt::format("scale must lie in (0, 1e4] (got {})", source.scale));
   }
   const std::filesystem::path path = options.folder / source.path;  // an absolute one stays
-  Result<TraceRows> rows = read_trace(source.format, path, options.classes);
+  const double span_s = options.duration_s * std::max(1.0, source.scale);
+  Result<TraceRows> rows = source.format == "servegen"
+                               ? read_servegen(path, span_s, rng.stream("servegen"))
+                               : read_trace(source.format, path, options.classes);
   if (!rows) return tl::unexpected<Error>(rows.error());
   const bool classed = rows->front().request_class >= 0;
   const bool remixed = !spec.segments.empty() && spec.segments.front().at_s <= 0 &&

@@ -12,7 +12,7 @@ namespace arqon::workload {
 // A recorded trace. Timestamps are jittered inside their grid where it is coarse; a trace shorter
 // than the run loops and is re-thinned by the seed.
 struct TraceSource {
-  std::string format;         // "azure", "mooncake", "csv"
+  std::string format;         // "azure", "mooncake", "servegen", "csv"
   std::string path;           // as the user gave it; relative to the scenario's folder
   double scale = 1;           // < 1 thins, > 1 compresses time; the result says which
   std::string request_class;  // class of every request, unless a segment's mix re-draws it

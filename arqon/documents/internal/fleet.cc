@@ -6,6 +6,7 @@
 #include "arqon/documents/internal/hardware.h"
 #include "arqon/documents/internal/keys.h"
 #include "arqon/documents/internal/scenario_parts.h"
+#include "arqon/sim/checks.h"
 #include "arqon/sim/model_data.h"
 
 namespace arqon::documents::internal {
@@ -90,19 +91,27 @@ sim::EngineSpec read_engine(const Node& node) {
       assign(option, section.get(knob.name).number(range));
     }
   });
+  if (out.block_size && (*out.block_size % 16 != 0 || *out.block_size > 256)) {
+    section.get("block_size").fail(std::string(kBlockRule));
+  }
   assign(out.async_scheduling, section.get("async_scheduling").boolean());
   read_scheduling(section, out);
   return out;
 }
 
-void read_tp(const Node& node, int& tp) {
+// False when it was refused.
+bool read_tp(const Node& node, const sim::ModelData* model, int& tp) {
+  if (!node) return true;
   const auto read = node.integer({.min = 1, .max = 8});
-  if (!read) return;
-  if (*read != 1 && *read != 2 && *read != 4 && *read != 8) {
-    node.fail("must be 1, 2, 4 or 8");
-    return;
+  if (!read) return false;
+  const std::string fault =
+      model == nullptr ? "" : sim::split_fault(*model, static_cast<int>(*read));
+  if (!fault.empty()) {
+    node.fail(fault);
+    return false;
   }
   tp = static_cast<int>(*read);
+  return true;
 }
 
 void read_counts(const Section& section, sim::PoolSpec& out) {
@@ -129,7 +138,8 @@ sim::PoolSpec read_pool(const Node& node, const std::filesystem::path& folder) {
   }
   read_model(section.need("model"), out);
   read_gpu(section.need("gpu"), out);
-  read_tp(section.get("tp"), out.tp);
+  const sim::ModelData* model = sim::model_of(out);
+  const bool shared = read_tp(section.get("tp"), model, out.tp);
   const Node dtype = section.get("dtype");
   if (const auto index = dtype.one_of(kDtypes)) out.dtype = kDtypes[*index];
   const sim::GpuData* gpu = sim::gpu_of(out);
@@ -142,6 +152,11 @@ sim::PoolSpec read_pool(const Node& node, const std::filesystem::path& folder) {
   assign(out.quality, section.get("quality").number(kFraction));
   out.engine = read_engine(section.get("engine"));
   read_pool_calibration(section.get("calibration"), folder, out);
+  if (shared && model != nullptr && gpu != nullptr) {
+    const std::string fault = sim::memory_fault(out);
+    const Node at = section.has("tp") ? section.get("tp") : section.get("model");
+    if (!fault.empty()) at.fail(fault);
+  }
   return out;
 }
 

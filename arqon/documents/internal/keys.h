@@ -85,7 +85,8 @@ inline constexpr std::array kRouterKeys = std::to_array<string_view>(
     {"policy", "state_age_ms", "weights", "pool_weights", "spill_depth", "cascade"});
 inline constexpr std::array kCascadeKeys = std::to_array<string_view>(
     {"small", "large", "threshold", "separation", "hard_share", "caught", "false_alarms"});
-inline constexpr std::array kKvTransferKeys = std::to_array<string_view>({"gb_per_s", "latency_ms"});
+inline constexpr std::array kKvTransferKeys =
+    std::to_array<string_view>({"gb_per_s", "latency_ms"});
 inline constexpr std::array kEventKeys =
     std::to_array<string_view>({"at_s", "event", "replica", "speed"});
 // In the order of sim::FleetEventKind.
@@ -125,6 +126,9 @@ inline constexpr std::array kPoolKnobs = std::to_array<PoolKnob>({
     {"kv_cache_blocks", true, 0, 1073741824, true},
     {"deadline_shed", false, 0, 1000, false},
 });
+// The attention kernels of vLLM take blocks of 16 tokens and multiples of it.
+inline constexpr string_view kBlockRule =
+    "must be a multiple of 16, at most 256: the attention kernels of vllm-v1 take no other";
 // Counts of replicas: of a pool as a whole, never of one replica.
 inline constexpr std::array kCountKnobs =
     std::to_array<string_view>({"replicas", "prefill_replicas"});
@@ -157,7 +161,7 @@ inline constexpr std::array kClosedLoopKeys = std::to_array<string_view>(
 inline constexpr std::array kGenerators =
     std::to_array<string_view>({"azure-conv", "azure-code", "poisson", "gamma", "multi-client"});
 inline constexpr std::array kTraceFormats =
-    std::to_array<string_view>({"azure", "mooncake", "csv"});
+    std::to_array<string_view>({"azure", "mooncake", "servegen", "csv"});
 inline constexpr std::array kPriorities = std::to_array<string_view>({"online", "backfill"});
 inline constexpr std::array kAcceptanceKeys =
     std::to_array<string_view>({"conditional", "row", "draft_ms", "quality_sigma"});
