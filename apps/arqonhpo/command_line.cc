@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "apps/arqonhpo/command_line_load.h"
+#include "apps/arqonhpo/command_line_twin.h"
 #include "arqon/wire/diagnostic.h"
 
 namespace arqon::app {
@@ -26,6 +27,8 @@ constexpr const char* kFooter =
     "  arqonhpo validate my-scenario.json            every mistake at once, with its place\n"
     "  arqonhpo load steady --url http://HOST:8000   its traffic on a real server\n"
     "  arqonhpo doctor vllm http://HOST:8000         what of it can be tuned, and how\n"
+    "  arqonhpo calibrate windows.csv --scenario my.json      make the twin that engine\n"
+    "  arqonhpo advise history.json --flags \"vllm serve ...\" --gpu h100-sxm-80g\n"
     "  arqonhpo tune live.json --mode observe        watch a running engine; change nothing\n"
     "  arqonhpo status                               what it does now; then pause, freeze, "
     "rollback\n"
@@ -59,12 +62,6 @@ constexpr const char* kTuneFooter =
     "Create the file STATE/freeze to stop every change but reverts; remove it to go on. Ctrl-C "
     "ends\n"
     "cleanly: what was finished is written; a second Ctrl-C ends at once.";
-
-constexpr const char* kSimulateFooter =
-    "Examples\n"
-    "  arqonhpo simulate overload --set main.queued_token_limit=60000\n"
-    "  arqonhpo simulate steady --json --requests requests.csv\n"
-    "  arqonhpo simulate steady --explain            the document with every default filled in";
 
 constexpr const char* kValidateFooter =
     "A scenario has \"classes\", a study has \"bounds\". Prints every problem as\n"
@@ -121,6 +118,8 @@ struct Parsed {
   DoctorArgs doctor;
   PersonArgs person;
   AgentArgs agent;
+  CalibrateArgs calibrate;
+  AdviseArgs advise;
 };
 
 void add_tune(CLI::App& app, TuneArgs& args) {
@@ -169,23 +168,6 @@ void add_tune(CLI::App& app, TuneArgs& args) {
                    "Live, --compare: where its traffic is sent (default: target.url)")
       ->type_name("URL");
   verb->footer(kTuneFooter);
-}
-
-void add_simulate(CLI::App& app, SimulateArgs& args) {
-  CLI::App* verb = app.add_subcommand("simulate", "Run the simulated fleet with one fixed setting");
-  verb->add_option("SCENARIO", args.scenario, "A file or a shipped name")
-      ->required()
-      ->type_name("");
-  verb->add_option("--set", args.set, "e.g. main.batch_size=64; repeat for more")
-      ->take_all()
-      ->expected(1)
-      ->type_name("KNOB=VALUE");
-  verb->add_option("--seed", args.seed, "Seed of the traffic (default: the scenario's)")
-      ->type_name("N");
-  verb->add_flag("--json", args.json, "The result as JSON on stdout");
-  verb->add_option("--requests", args.requests, "Write one CSV row a request")->type_name("FILE");
-  verb->add_flag("--explain", args.explain, "Print the effective document instead of running it");
-  verb->footer(kSimulateFooter);
 }
 
 void add_validate(CLI::App& app, ValidateArgs& args) {
@@ -266,6 +248,8 @@ Command chosen(const CLI::App& app, const Parsed& parsed) {
   if (app.got_subcommand("validate")) return parsed.validate;
   if (app.got_subcommand("agent")) return parsed.agent;
   if (app.got_subcommand("load")) return parsed.load;
+  if (app.got_subcommand("calibrate")) return parsed.calibrate;
+  if (app.got_subcommand("advise")) return parsed.advise;
   if (app.got_subcommand("doctor")) return parsed.doctor;
   if (!parsed.person.verb.empty()) return parsed.person;
   return Message{app.help(), 0};
@@ -284,6 +268,8 @@ Command parse_command_line(int argc, const char* const* argv) {
   add_simulate(app, parsed.simulate);
   add_validate(app, parsed.validate);
   add_load(app, parsed.load);
+  add_calibrate(app, parsed.calibrate);
+  add_advise(app, parsed.advise);
   add_doctor(app, parsed.doctor);
   add_person(app, parsed.person);
   add_agent(app, parsed.agent);

@@ -36,7 +36,41 @@ struct SimulateArgs {
   std::optional<std::uint64_t> seed;
   bool json = false;
   bool explain = false;
+  bool quiet = false;
   std::filesystem::path requests;  // empty = none
+  std::filesystem::path gantt;     // empty = none
+  double gantt_from = 0;
+  double gantt_seconds = 60;
+};
+
+struct CalibrateArgs {
+  std::vector<std::string> words;  // files, or "vllm" and a URL
+  std::string scenario;            // whose pool is calibrated
+  std::string pool;                // empty = the first
+  std::string model, gpu, dtype = "bf16";  // instead of a scenario
+  int tp = 1;
+  std::string engine;              // for the document: e.g. "vllm 0.32.0"
+  double window_s = 15;            // of a history
+  double half_life_s = 1200;
+  double seconds = 60;             // live: how long to watch
+  bool probe = false;              // live: send idle probes
+  std::string served_model;        // live: empty = the first one the server names
+  std::filesystem::path out;       // empty = stdout
+  bool json = false;
+  bool quiet = false;
+};
+
+struct AdviseArgs {
+  std::vector<std::string> files;  // a history or windows
+  std::string flags;               // a vLLM command line
+  std::filesystem::path flags_file;
+  std::string model, gpu, dtype;
+  std::filesystem::path calibration;
+  int replicas = 1;
+  double ttft_ms = 0, tpot_ms = 0, max_gap_ms = 0, e2e_ms = 0;  // 0 = no limit
+  std::uint64_t seed = 0;
+  bool json = false;
+  bool quiet = false;
 };
 
 struct ValidateArgs {
@@ -98,7 +132,7 @@ struct Message {
 };
 
 using Command = std::variant<TuneArgs, SimulateArgs, ValidateArgs, LoadArgs, DoctorArgs, PersonArgs,
-                             AgentArgs, Message>;
+                             AgentArgs, CalibrateArgs, AdviseArgs, Message>;
 
 // Never throws; a mistake comes back as a Message with exit code 2 and a hint.
 Command parse_command_line(int argc, const char* const* argv);

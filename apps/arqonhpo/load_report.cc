@@ -19,9 +19,9 @@ using wire::Object;
 using wire::Value;
 
 // What no client can know; the twin's results have it.
-constexpr std::array<std::string_view, 12> kTwinOnly = {
+constexpr std::array<std::string_view, 13> kTwinOnly = {
     "paid_gpu_s",  "paid_dollars",      "dollars_per_million_good_tokens",
-    "kv_use",      "preemptions",       "recomputed_tokens",
+    "kv_use",      "preemptions",       "recomputed_tokens", "prefix_hit_rate",
     "steps",       "batch_histogram",   "busy_fraction",
     "simulated_s", "tokens_per_step",   "requests_per_wall_s"};
 
@@ -113,7 +113,7 @@ std::string failure_lines(const load::Outcome& outcome) {
 Object measured_totals(const serving::Totals& totals, const documents::Scenario& scenario,
                        double wall_s) {
   const auto whole =
-      wire::parse_json(documents::to_json(totals, scenario, build_id(), wall_s));
+      wire::parse_json(documents::to_json(totals, scenario, build_id(), {.wall_s = wall_s}));
   Object out;
   if (!whole) return out;  // what we wrote ourselves can be read
   for (const wire::Member& member : *whole->as_object()) {

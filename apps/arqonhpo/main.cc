@@ -22,6 +22,8 @@ int run(const SimulateArgs& args, Console& console) { return run_simulate(args, 
 int run(const ValidateArgs& args, Console& console) { return run_validate(args, console); }
 int run(const AgentArgs& args, Console& console) { return run_agent(args, console); }
 int run(const LoadArgs& args, Console& console) { return run_load(args, console); }
+int run(const CalibrateArgs& args, Console& console) { return run_calibrate(args, console); }
+int run(const AdviseArgs& args, Console& console) { return run_advise(args, console); }
 int run(const DoctorArgs& args, Console& console) { return run_doctor(args, console); }
 int run(const PersonArgs& args, Console& console) { return run_person(args, console); }
 

@@ -1,99 +1,63 @@
 // arqonhpo simulate: the twin with one fixed setting.
+#include "arqon/compare/simulate.h"
+
 #include <fmt/format.h>
 
 #include <chrono>
 #include <memory>
+#include <optional>
 
+#include "apps/arqonhpo/interrupt.h"
+#include "apps/arqonhpo/progress.h"
 #include "apps/arqonhpo/scenario_file.h"
 #include "apps/arqonhpo/settings.h"
 #include "apps/arqonhpo/totals_text.h"
 #include "apps/arqonhpo/verbs.h"
 #include "arqon/documents/results.h"
 #include "arqon/os/file.h"
+#include "arqon/report/gantt.h"
 #include "arqon/report/words.h"
-#include "arqon/sim/twin.h"
-#include "arqon/wire/csv.h"
-#include "arqon/workload/generate.h"
 
 namespace arqon::app {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+// Runs shorter than this say nothing about their progress.
+constexpr double kQuietS = 1;
+// Steps drawn at most: a page of 20 MB is of no use to anybody.
+constexpr std::size_t kGanttRunsMax = 100'000;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
 struct Outcome {
-  sim::Totals totals;
-  std::vector<sim::RequestRow> requests;
+  compare::Simulation run;
   double wall_s = 0;
 };
 
-Result<std::shared_ptr<const workload::Trace>> traffic(const documents::Scenario& scenario) {
-  workload::GenerateOptions options;
-  options.duration_s = scenario.duration_s;
-  options.seed = scenario.seed;
-  options.folder = scenario.folder;
-  for (const serving::Slo& slo : scenario.classes) options.classes.push_back(slo.name);
-  auto trace = workload::generate(scenario.workloads, options);
-  if (!trace) return tl::unexpected(trace.error());
-  return std::make_shared<const workload::Trace>(std::move(*trace));
-}
-
-Result<std::unique_ptr<sim::Twin>> make_twin(const documents::Scenario& scenario, bool record) {
-  auto trace = traffic(scenario);
-  if (!trace) return tl::unexpected(trace.error());
-  sim::TwinOptions options;
-  options.fleet = scenario.fleet;
-  options.classes = scenario.classes;
-  options.quality = scenario.quality;
-  options.knobs = scenario.knobs;
-  options.trace = *trace;
-  options.seed = scenario.seed;
-  options.record_requests = record;
-  if (!scenario.workloads.empty()) {
-    options.draft_ms_base = scenario.workloads.front().acceptance.draft_ms_base;
-    options.draft_ms_per_k = scenario.workloads.front().acceptance.draft_ms_per_k;
-  }
-  return sim::Twin::create(std::move(options));
-}
-
-Result<Outcome> run(const documents::Scenario& scenario,
-                    const std::vector<std::pair<std::size_t, double>>& changes, bool record) {
-  const auto begin = std::chrono::steady_clock::now();
-  auto twin = make_twin(scenario, record);
-  if (!twin) return tl::unexpected(twin.error());
-  Config setting = (*twin)->capabilities().boot;
-  for (const auto& [slot, value] : changes) setting[slot] = value;
-  if (!changes.empty()) {
-    if (auto applied = (*twin)->apply(setting); !applied) return tl::unexpected(applied.error());
-  }
-  (*twin)->wait_until(time_at(scenario.duration_s));
-  (*twin)->drain();
-  Outcome outcome{(*twin)->totals(), (*twin)->requests(), 0};
-  outcome.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  return outcome;
-}
-
-std::string requests_csv(const documents::Scenario& scenario,
-                         const std::vector<sim::RequestRow>& rows) {
-  wire::CsvWriter csv;
-  for (const char* column : {"arrival_s", "class", "prompt_tokens", "output_tokens", "ttft_ms",
-                             "tpot_ms", "max_gap_ms", "e2e_ms", "broke", "replica"}) {
-    csv.field(column);
-  }
-  csv.end_row();
-  for (const sim::RequestRow& r : rows) {
-    const bool known = r.request_class < scenario.classes.size();
-    csv.field(r.arrival_s).field(known ? scenario.classes[r.request_class].name : std::string());
-    csv.field(std::uint64_t{r.prompt_tokens}).field(std::uint64_t{r.output_tokens});
-    csv.field(r.ttft_ms).field(r.tpot_ms).field(r.max_gap_ms).field(r.e2e_ms);
-    csv.field(serving::to_string(r.broke)).field(static_cast<double>(r.replica));
-    csv.end_row();
-  }
-  return csv.take();
+Result<Outcome> run(const documents::Scenario& scenario, compare::SimulateOptions options,
+                    const SimulateArgs& args, Console& console) {
+  const std::atomic<bool>& interrupted = install_interrupt();
+  const auto begin = Clock::now();
+  std::optional<Progress> progress;
+  options.keep_going = [&](double done) {
+    if (!progress && seconds_since(begin) > kQuietS) progress.emplace(console, args.quiet);
+    if (progress) progress->update(done, scenario.name);
+    return !interrupted;
+  };
+  auto simulation = compare::simulate(scenario, options);
+  if (progress) progress->finish();
+  if (!simulation) return tl::unexpected(simulation.error());
+  return Outcome{std::move(*simulation), seconds_since(begin)};
 }
 
 std::string human(const documents::Scenario& scenario, const Outcome& outcome,
                   const Console& console) {
-  const sim::Totals& t = outcome.totals;
+  const sim::Totals& t = outcome.run.totals;
   const auto arrived = static_cast<double>(t.ledger.arrived);
-  return fmt::format(
+  std::string text = fmt::format(
       "{}  seed {}, {} simulated\n\n{}\n{}\n"
       "cost                {} per million good tokens ({} for {} good tokens)\n"
       "worst five minutes  {} good\n"
@@ -109,6 +73,32 @@ std::string human(const documents::Scenario& scenario, const Outcome& outcome,
       report::count(t.input_tokens_per_s), report::percent(t.kv_use_mean, 1),
       report::percent(t.kv_use_max, 1), report::count(static_cast<double>(t.preemptions)),
       t.tokens_per_step, outcome.wall_s, report::count(arrived / std::max(outcome.wall_s, 1e-9)));
+  if (outcome.run.partial) {
+    text += fmt::format("PARTIAL: stopped after {} of {}\n",
+                        report::duration_text(outcome.run.simulated_s),
+                        report::duration_text(scenario.duration_s));
+  }
+  return text;
+}
+
+// The files are tried first: a run whose rows cannot be kept is not worth its wait.
+Status try_files(const SimulateArgs& args, const documents::Scenario& scenario) {
+  if (!args.requests.empty()) {
+    const Status tried = os::write_file(args.requests, compare::requests_csv(scenario, {}));
+    if (!tried) return tried;
+  }
+  return args.gantt.empty() ? Status{} : os::write_file(args.gantt, "");
+}
+
+Status write_files(const SimulateArgs& args, const documents::Scenario& scenario,
+                   const compare::SimulateOptions& options, const Outcome& outcome) {
+  if (!args.requests.empty()) {
+    const Status written =
+        os::write_file(args.requests, compare::requests_csv(scenario, outcome.run.requests));
+    if (!written) return written;
+  }
+  if (args.gantt.empty()) return {};
+  return os::write_file(args.gantt, report::gantt_html(*options.step_log, scenario));
 }
 
 Status simulate(const SimulateArgs& args, Console& console) {
@@ -121,26 +111,29 @@ Status simulate(const SimulateArgs& args, Console& console) {
                             scenario->target_engine));
   }
   if (args.seed) scenario->seed = *args.seed;
-  std::vector<std::pair<std::size_t, double>> setting;
-  if (Status set = apply_settings(args.set, *scenario, setting); !set) return set;
+  compare::SimulateOptions options;
+  if (Status set = apply_settings(args.set, *scenario, options.setting); !set) return set;
   if (args.explain) return console.data(documents::to_json(*scenario) + "\n");
-  // The file is tried first: a run whose rows cannot be kept is not worth its wait.
-  const bool record = !args.requests.empty();
-  if (record) {
-    if (Status tried = os::write_file(args.requests, requests_csv(*scenario, {})); !tried) {
-      return tried;
-    }
+  options.record_requests = !args.requests.empty();
+  if (!args.gantt.empty()) {
+    options.step_log = std::make_shared<sim::StepLog>();
+    options.step_log->from = from_seconds(args.gantt_from).count() * 1000;
+    options.step_log->to = from_seconds(args.gantt_from + args.gantt_seconds).count() * 1000;
+    options.step_log->most = kGanttRunsMax;
   }
-  const auto outcome = run(*scenario, setting, record);
+  if (Status tried = try_files(args, *scenario); !tried) return tried;
+  const auto outcome = run(*scenario, options, args, console);
   if (!outcome) return tl::unexpected(outcome.error());
-  if (record) {
-    const Status written =
-        os::write_file(args.requests, requests_csv(*scenario, outcome->requests));
-    if (!written) return written;
-  }
-  if (!args.json) return console.data(human(*scenario, *outcome, console));
-  return console.data(documents::to_json(outcome->totals, *scenario, build_id(), outcome->wall_s) +
-                      "\n");
+  if (Status written = write_files(args, *scenario, options, *outcome); !written) return written;
+  const Status said =
+      args.json ? console.data(documents::to_json(outcome->run.totals, *scenario, build_id(),
+                                                  {.pools = outcome->run.pools,
+                                                   .wall_s = outcome->wall_s,
+                                                   .partial = outcome->run.partial}) +
+                               "\n")
+                : console.data(human(*scenario, *outcome, console));
+  if (!said || !outcome->run.partial) return said;
+  return fail(ErrorCode::kInterrupted, "interrupted: the result is partial");
 }
 
 }  // namespace

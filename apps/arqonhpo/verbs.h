@@ -8,6 +8,8 @@ namespace arqon::app {
 
 int run_tune(const TuneArgs& args, Console& console);
 int run_simulate(const SimulateArgs& args, Console& console);
+int run_calibrate(const CalibrateArgs& args, Console& console);
+int run_advise(const AdviseArgs& args, Console& console);
 int run_validate(const ValidateArgs& args, Console& console);
 int run_agent(const AgentArgs& args, Console& console);
 int run_load(const LoadArgs& args, Console& console);

@@ -52,8 +52,8 @@ std::vector<double> segment_bounds(const documents::Scenario& scenario) {
   return bounds;
 }
 
-Result<std::unique_ptr<sim::Twin>> make_twin(const documents::Scenario& scenario,
-                                             const SharedTrace& trace, std::uint64_t seed) {
+sim::TwinOptions twin_options_of(const documents::Scenario& scenario, const SharedTrace& trace,
+                                 std::uint64_t seed) {
   sim::TwinOptions options;
   options.fleet = scenario.fleet;
   options.classes = scenario.classes;
@@ -61,11 +61,17 @@ Result<std::unique_ptr<sim::Twin>> make_twin(const documents::Scenario& scenario
   options.knobs = scenario.knobs;
   options.trace = trace;
   options.seed = seed;
+  options.closed_loop_concurrency = workload::closed_loop_concurrency(scenario.workloads);
   if (!scenario.workloads.empty()) {
     options.draft_ms_base = scenario.workloads.front().acceptance.draft_ms_base;
     options.draft_ms_per_k = scenario.workloads.front().acceptance.draft_ms_per_k;
   }
-  return sim::Twin::create(std::move(options));
+  return options;
+}
+
+Result<std::unique_ptr<sim::Twin>> make_twin(const documents::Scenario& scenario,
+                                             const SharedTrace& trace, std::uint64_t seed) {
+  return sim::Twin::create(twin_options_of(scenario, trace, seed));
 }
 
 Result<sim::Totals> evaluate(const documents::Scenario& scenario, const SharedTrace& trace,

@@ -24,6 +24,9 @@ SharedTrace slice(const workload::Trace& trace, double from_s, double to_s);
 // Start times of the segments of all workloads, and the end of the run: n + 1 numbers for n parts.
 std::vector<double> segment_bounds(const documents::Scenario& scenario);
 
+// Everything of a twin that the scenario says.
+sim::TwinOptions twin_options_of(const documents::Scenario& scenario, const SharedTrace& trace,
+                                 std::uint64_t seed);
 // A twin of the scenario's fleet over `trace`, at its boot setting.
 Result<std::unique_ptr<sim::Twin>> make_twin(const documents::Scenario& scenario,
                                              const SharedTrace& trace, std::uint64_t seed);

@@ -72,6 +72,7 @@ Object totals_object(const sim::Totals& t) {
           {"kv_use", Object{{"mean", number(t.kv_use_mean)}, {"max", number(t.kv_use_max)}}},
           {"preemptions", t.preemptions},
           {"recomputed_tokens", t.recomputed_tokens},
+          {"prefix_hit_rate", number(t.prefix_hit_rate)},
           {"tokens_per_step", number(t.tokens_per_step)},
           {"steps", t.steps},
           {"batch_histogram", std::move(histogram)},
@@ -186,6 +187,15 @@ Object summary_object(const StrategySummary& s) {
   return out;
 }
 
+Object pool_object(const PoolTotals& pool) {
+  return {{"replicas", pool.replicas},
+          {"arrived", pool.arrived},
+          {"good", pool.good},
+          {"bad", pool.bad},
+          {"output_tokens", pool.output_tokens},
+          {"good_tokens", pool.good_tokens}};
+}
+
 Object phase_object(const PhaseRow& row) {
   const auto counts = [](const std::vector<std::uint64_t>& numbers) {
     return Array(numbers.begin(), numbers.end());
@@ -221,16 +231,21 @@ std::string to_json(const TuneResult& result, const Scenario& scenario) {
 }
 
 std::string to_json(const sim::Totals& totals, const Scenario& scenario, std::string_view build,
-                    double wall_s) {
+                    const RunFacts& facts) {
   Object out{{"schema", 1},
              {"scenario", scenario.name},
              {"scenario_hash", scenario_hash(scenario)},
              {"seed", scenario.seed},
              {"build", build}};
+  if (facts.partial) out.emplace_back("partial", true);
   for (wire::Member& member : totals_object(totals)) out.push_back(std::move(member));
-  out.emplace_back("wall_s", number(wall_s));
+  Object pools;
+  for (const PoolTotals& pool : facts.pools) pools.emplace_back(pool.name, pool_object(pool));
+  out.emplace_back("pools", std::move(pools));
+  out.emplace_back("wall_s", number(facts.wall_s));
   const double requests = static_cast<double>(totals.ledger.arrived);
-  out.emplace_back("requests_per_wall_s", wall_s > 0 ? Value(requests / wall_s) : Value());
+  out.emplace_back("requests_per_wall_s",
+                   facts.wall_s > 0 ? Value(requests / facts.wall_s) : Value());
   return wire::write_json(Value(out), 2);
 }
 

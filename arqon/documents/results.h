@@ -61,9 +61,24 @@ struct TuneResult {
   std::vector<std::string> remarks;
 };
 
+// What one pool did; counts of the requests that were sent to it.
+struct PoolTotals {
+  std::string name;
+  int replicas = 0;  // at the start
+  std::uint64_t arrived = 0, good = 0, bad = 0;
+  std::uint64_t output_tokens = 0, good_tokens = 0;
+};
+
+// How a simulated run went beside its totals.
+struct RunFacts {
+  std::vector<PoolTotals> pools;
+  double wall_s = 0;
+  bool partial = false;  // interrupted: totals speak of the time until then
+};
+
 std::string to_json(const TuneResult& result, const Scenario& scenario);
 std::string to_json(const sim::Totals& totals, const Scenario& scenario, std::string_view build,
-                    double wall_s);
+                    const RunFacts& facts);
 // Byte-stable text of the decisions alone (no build id, no wall time): for replay and comparison.
 std::string decisions_json(const control::RunRecord& record);
 

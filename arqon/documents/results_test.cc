@@ -80,7 +80,7 @@ TEST(TuneResultJson, carries_runs_windows_changes_and_summary) {
 }
 
 TEST(TotalsJson, carries_the_ledger_and_the_speed) {
-  const auto json = wire::parse_json(to_json(run().totals, scenario(), "b1", 0.5));
+  const auto json = wire::parse_json(to_json(run().totals, scenario(), "b1", {.wall_s = 0.5}));
   ASSERT_TRUE(json.has_value());
   EXPECT_EQ(json->find("ledger")->find("good")->number(), 9);
   EXPECT_EQ(json->find("requests_per_wall_s")->number(), 20);

@@ -103,14 +103,14 @@ void read_head(const Section& root, Scenario& out) {
   assign(out.budget, root.get("budget").integer(internal::kCountFromOne));
 }
 
-Scenario read_scenario(const Node& node) {
+Scenario read_scenario(const Node& node, const std::filesystem::path& folder) {
   const Section root(node, internal::kScenarioKeys);
   Scenario out;
   if (!root.is_object()) return out;
   read_head(root, out);
   // A live engine is what it is, and its traffic comes by itself: both may be left out.
   const auto part = [&](const char* key) { return out.live() ? root.get(key) : root.need(key); };
-  if (const Node fleet = part("fleet")) out.fleet = internal::read_fleet(fleet);
+  if (const Node fleet = part("fleet")) out.fleet = internal::read_fleet(fleet, folder);
   read_classes(root.need("classes"), out);
   check_quality(root.get("classes"), out);
   std::vector<std::string> classes;
@@ -198,8 +198,10 @@ wire::Object body_object(const Scenario& s) {
 
 tl::expected<Scenario, wire::Diagnostics> parse_scenario(std::string_view text,
                                                          const std::filesystem::path& file) {
-  auto scenario = internal::parse_document<Scenario>(text, read_scenario);
-  if (scenario) scenario->folder = file.parent_path();
+  const std::filesystem::path folder = file.parent_path();
+  auto scenario = internal::parse_document<Scenario>(
+      text, [&](const Node& node) { return read_scenario(node, folder); });
+  if (scenario) scenario->folder = folder;
   return scenario;
 }
 

@@ -51,13 +51,15 @@ TEST(Formats, the_scenario_page_names_every_key_and_every_word) {
   using namespace internal;
   expect_documented(
       page("scenario"),
-      {kScenarioKeys,   kTargetKeys, kTargetEngines,  kMeasures,       kModes,        kWindowKeys,
-       kClassKeys,      kTtftKeys,   kProtectiveKeys, kProtectiveWays, kFleetKeys,    kPoolKeys,
-       kRouterKeys,     kEngineKeys, kDtypes,         kPolicies,       kSchedulers,   kWorkloadKeys,
-       kGeneratorKeys,  kTraceKeys,  kClosedLoopKeys, kGenerators,     kTraceFormats, kPriorities,
-       kAcceptanceKeys, kDraftKeys,  kSegmentKeys,    kSourceKinds,    kAgentKeys,
-       kCascadeKeys,    kKvTransferKeys, kEventKeys,   kEvents,         kDiurnalKeys,  kSpikesKeys,
-       kSessionsKeys,   kSessionKinds, kCountKnobs});
+      {kScenarioKeys,   kTargetKeys,   kTargetEngines, kMeasures,           kModes,
+       kWindowKeys,     kClassKeys,    kTtftKeys,      kProtectiveKeys,     kProtectiveWays,
+       kFleetKeys,      kPoolKeys,     kRouterKeys,    kEngineKeys,         kDtypes,
+       kPolicies,       kSchedulers,   kWorkloadKeys,  kGeneratorKeys,      kTraceKeys,
+       kClosedLoopKeys, kGenerators,   kTraceFormats,  kPriorities,         kAcceptanceKeys,
+       kDraftKeys,      kSegmentKeys,  kSourceKinds,   kAgentKeys,          kCascadeKeys,
+       kKvTransferKeys, kEventKeys,    kEvents,        kDiurnalKeys,        kSpikesKeys,
+       kSessionsKeys,   kSessionKinds, kCountKnobs,    kCalibrationScalars, kOwnModelKeys,
+       kOwnGpuKeys});
 }
 
 TEST(Formats, the_scenario_page_names_the_models_gpus_and_length_profiles_that_exist) {
@@ -66,6 +68,13 @@ TEST(Formats, the_scenario_page_names_the_models_gpus_and_length_profiles_that_e
   for (const sim::ModelData& model : sim::known_models()) names.push_back(model.name);
   for (const sim::GpuData& gpu : sim::known_gpus()) names.push_back(gpu.name);
   expect_documented(page("scenario"), {names});
+}
+
+TEST(Formats, the_calibration_page_names_every_key_and_every_word) {
+  using namespace internal;
+  expect_documented(text_of(fs::path(ARQON_SOURCE_DIR) / "docs/howto/calibrate.md"),
+                    {kCalibrationKeys, kCalibrationSources, kCalibrationErrors,
+                     kCalibrationEvidence, kCalibrationScalars});
 }
 
 TEST(Formats, the_study_page_names_every_key_and_every_word) {
@@ -100,7 +109,10 @@ TEST(Formats, the_results_page_names_every_key_that_is_written) {
   TuneResult result{.runs = {run}, .summary = {{}}};
   std::set<std::string> keys;
   collect_keys(wire::parse_json(to_json(result, scenario)).value(), keys);
-  collect_keys(wire::parse_json(to_json(run.totals, scenario, "b", 1)).value(), keys);
+  collect_keys(wire::parse_json(to_json(run.totals, scenario, "b",
+                                        {.pools = {{}}, .wall_s = 1, .partial = true}))
+                   .value(),
+               keys);
   collect_keys(wire::parse_json(decisions_json(run.record)).value(), keys);
   EXPECT_GT(keys.size(), 60u);
   keys.erase("chat");

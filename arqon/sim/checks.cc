@@ -10,6 +10,7 @@
 #include "arqon/sim/kv_pool.h"
 #include "arqon/sim/model_data.h"
 #include "arqon/sim/router.h"
+#include "arqon/sim/scheduler.h"
 
 namespace arqon::sim {
 namespace {
@@ -53,22 +54,22 @@ Status check_calibration(const PoolSpec& pool) {
 }
 
 Status check_pool(const PoolSpec& pool) {
-  if (find_model(pool.model) == nullptr) {
+  if (model_of(pool) == nullptr) {
     return invalid(fmt::format("pool \"{}\": unknown model \"{}\"; known: {}", pool.name,
                                pool.model, names_of(known_models())));
   }
-  if (find_gpu(pool.gpu) == nullptr) {
+  if (gpu_of(pool) == nullptr) {
     return invalid(fmt::format("pool \"{}\": unknown gpu \"{}\"; known: {}", pool.name, pool.gpu,
                                names_of(known_gpus())));
   }
-  if (const std::string fault = split_fault(pool.model, pool.tp); !fault.empty()) {
+  if (const std::string fault = split_fault(*model_of(pool), pool.tp); !fault.empty()) {
     return invalid(fmt::format("pool \"{}\": {}", pool.name, fault));
   }
   if (pool.dtype != "bf16" && pool.dtype != "fp8") {
     return invalid(
         fmt::format("pool \"{}\": unknown dtype \"{}\"; known: bf16, fp8", pool.name, pool.dtype));
   }
-  if (pool.dtype == "fp8" && find_gpu(pool.gpu)->fp8_speedup <= 1) {
+  if (pool.dtype == "fp8" && gpu_of(pool)->fp8_speedup <= 1) {
     return invalid(fmt::format("pool \"{}\": {} has no fp8", pool.name, pool.gpu));
   }
   if (pool.replicas < 1 || pool.replicas > 1024) {
@@ -78,9 +79,9 @@ Status check_pool(const PoolSpec& pool) {
   if (!(pool.price_per_gpu_hour >= 0)) {
     return invalid(fmt::format("pool \"{}\": price_per_gpu_hour must not be negative", pool.name));
   }
-  if (pool.engine.scheduler != "vllm-v1") {
-    return invalid(fmt::format("pool \"{}\": unknown scheduler \"{}\"; known: vllm-v1", pool.name,
-                               pool.engine.scheduler));
+  if (const auto scheduler = scheduler_options(pool.engine, fmt::format("pool \"{}\"", pool.name));
+      !scheduler) {
+    return tl::unexpected<Error>(scheduler.error());
   }
   return check_calibration(pool);
 }
@@ -193,10 +194,10 @@ Status check_router(const RouterSpec& router, std::size_t replicas) {
 }  // namespace
 
 std::string memory_fault(const PoolSpec& pool) {
-  const GpuData& gpu = *find_gpu(pool.gpu);
+  const GpuData& gpu = *gpu_of(pool);
   const double utilization = pool.engine.gpu_memory_utilization.value_or(kMemoryUtilization);
   const double room = utilization * gpu.memory_bytes;
-  const double weights = weight_bytes_per_gpu(*find_model(pool.model), pool.tp, pool.dtype);
+  const double weights = weight_bytes_per_gpu(*model_of(pool), pool.tp, pool.dtype);
   if (weights >= room) {
     return fmt::format(
         "the weights of {} in {} take {:.1f} GB on each of {} GPUs, but gpu_memory_utilization "
@@ -212,11 +213,10 @@ std::string memory_fault(const PoolSpec& pool) {
       weights / 1e9, other / 1e9, room / 1e9, utilization);
 }
 
-std::string split_fault(std::string_view model, int tp) {
-  const ModelData& m = *find_model(model);
+std::string split_fault(const ModelData& m, int tp) {
   if (tp >= 1 && tp <= 8 && (tp & (tp - 1)) == 0 && std::fmod(m.query_heads, tp) == 0) return "";
   return fmt::format("tp must be 1, 2, 4 or 8 and divide the {} attention heads of {} (got {})",
-                     m.query_heads, model, tp);
+                     m.query_heads, m.name, tp);
 }
 
 Status check_fleet(const FleetSpec& fleet) {

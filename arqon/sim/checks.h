@@ -15,7 +15,7 @@ namespace arqon::sim {
 // cache. Empty when nothing is. Model, gpu, tp and dtype must be known ones.
 std::string memory_fault(const PoolSpec& pool);
 // Why `tp` GPUs cannot share `model`: they must divide its heads. Empty when they can.
-std::string split_fault(std::string_view model, int tp);
+std::string split_fault(const ModelData& model, int tp);
 // kInvalidConfig names the pool or the router, what is wrong and what is known.
 Status check_fleet(const FleetSpec& fleet);
 // Requests sorted, with tokens, of one of `classes` classes; kInvalidConfig names the first that is

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,7 +13,7 @@ namespace arqon::sim {
 
 // Engine flags; an absent value means the engine's own default for that GPU.
 struct EngineSpec {
-  std::string scheduler = "vllm-v1";
+  std::string scheduler = "vllm-v1";  // "tensorrt-llm", "triton": scheduler.h
   std::optional<std::int64_t> batch_size;              // running cap (max_num_seqs)
   std::optional<std::int64_t> prefill_token_budget;    // max_num_batched_tokens
   std::optional<std::int64_t> long_prefill_threshold;  // 0 = off
@@ -24,12 +25,28 @@ struct EngineSpec {
   std::optional<double> gpu_memory_utilization;
   std::optional<std::int64_t> kv_cache_blocks;  // overrides the memory model
   bool async_scheduling = true;
+  std::optional<double> deadline_shed;  // give up in the queue at so many TTFT limits; 0 = off
+  bool prefix_caching = true;
+  double watermark = 0;                             // share of blocks that admission leaves free
+  std::vector<std::int64_t> preferred_batch_sizes;  // scheduler "triton" only
+  struct SpeculationStep {
+    std::int64_t batch_max = 1, k = 0;
+  };
+  // At most k drafts while so many sequences decode, none beyond the last row; empty = always k.
+  std::vector<SpeculationStep> speculation_by_batch;
 };
+
+struct ModelData;
+struct GpuData;
 
 struct PoolSpec {
   std::string name;
-  std::string model;  // "llama-3.1-8b", "llama-3.1-70b"
-  std::string gpu;    // "a100-sxm-80g", "h100-sxm-80g"
+  std::string model;  // "llama-3.1-8b", "llama-3.1-70b", or the name of own_model
+  std::string gpu;    // "a100-sxm-80g", "h100-sxm-80g", or the name of own_gpu
+  // A model and a GPU that the owner of the fleet describes; null = the known one of that name.
+  std::shared_ptr<const ModelData> own_model;
+  std::shared_ptr<const GpuData> own_gpu;
+  std::string own_gpu_like;  // whose efficiencies it was given; "" = not said
   int tp = 1;
   std::string dtype = "bf16";
   int replicas = 1;          // up at the start
@@ -104,6 +121,9 @@ struct FleetSpec {
   RouterSpec router;
   std::vector<FleetEvent> events;  // sorted by time
   KvTransferSpec kv_transfer;
+  // Accepted drafts are drawn at every step instead of taken at their mean: real spread, but no
+  // run-length steps while anything is drafted.
+  bool sampled_speculation = false;
   bool noise = true;           // step-time noise and stalls; off = bit-exact closed forms
   double restart_load_s = 60;  // load time of a start, and of a restart after the drain
   double wake_s = 5;           // from sleep to serving: the weights are in host memory

@@ -9,6 +9,7 @@
 #include "arqon/serving/outcome.h"
 #include "arqon/sim/fleet.h"
 #include "arqon/sim/result.h"
+#include "arqon/sim/step_log.h"
 #include "arqon/space/space.h"
 #include "arqon/workload/request.h"
 
@@ -28,6 +29,7 @@ struct TwinOptions {
   double draft_ms_per_k = 0.6;
   std::uint64_t seed = 0;        // noise streams
   bool record_requests = false;  // keep one row per request (simulate --requests)
+  std::shared_ptr<StepLog> step_log;  // filled with what replicas do; null = not recorded
   // > 0: arrival times of the trace are ignored; so many slots each send the next request of the
   // trace when their last one ends (see workload::closed_loop_concurrency).
   int closed_loop_concurrency = 0;

@@ -10,6 +10,7 @@
 
 #include "arqon/base/assert.h"
 #include "arqon/base/rng.h"
+#include "arqon/workload/acceptance_rows.h"
 #include "arqon/workload/arrivals.h"
 #include "arqon/workload/envelope.h"
 #include "arqon/workload/lengths.h"
@@ -135,6 +136,7 @@ class Drawer {
         mix_(rng.stream("mix")),
         lengths_(rng.stream("lengths")),
         acceptance_(rng.stream("acceptance")),
+        acceptance_row_(static_cast<std::uint8_t>(find_acceptance_row(spec.acceptance.row))),
         sigma_(spec.acceptance.quality_sigma),
         backfill_(spec.priority == "backfill"),
         retries_(static_cast<std::uint8_t>(spec.retries)) {
@@ -155,6 +157,7 @@ class Drawer {
       request.output_tokens = lengths.output_tokens;
     }
     request.acceptance = accepted(phase.acceptance, index);
+    request.acceptance_row = acceptance_row_;
     request.backfill = backfill_;
     request.retries = retries_;
     if (sessions_) sessions_->join(request, index);
@@ -186,6 +189,7 @@ class Drawer {
 
   std::vector<Phase> phases_;
   Rng mix_, lengths_, acceptance_;
+  std::uint8_t acceptance_row_;
   double sigma_;
   bool backfill_;
   std::uint8_t retries_;

@@ -94,6 +94,7 @@ struct Sessions {
 
 // Speculative decoding as the workload sees it.
 struct Acceptance {
+  std::string row;             // of acceptance_rows.h; "" = the same chance at every position
   double conditional = 0.62;   // chance that a draft token is accepted, given all before it were
   double draft_ms_base = 0.3;  // draft cost of a step: base + per_k * k
   double draft_ms_per_k = 0.6;

@@ -1,5 +1,5 @@
-// arqonhpo._core: the solver behind JSON texts. The package's Python half turns dicts into texts
-// and back, so that both ways in pass through one parser.
+// arqonhpo._core: the solver and the twin behind JSON texts. The package's Python half turns dicts
+// into texts and back, so that both ways in pass through one parser.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
@@ -13,6 +13,7 @@
 #include "arqon/documents/study.h"
 #include "arqon/solver/solver.h"
 #include "python/module/errors.h"
+#include "python/module/simulate.h"
 
 namespace nb = nanobind;
 
@@ -76,6 +77,7 @@ class CoreSolver {
 NB_MODULE(_core, m) {
   using arqon::python::CoreSolver;
   arqon::python::register_errors();
+  arqon::python::register_simulate(m);
   nb::class_<CoreSolver>(m, "CoreSolver")
       .def(nb::init<const std::string&>(), nb::arg("config"))
       .def("ask", &CoreSolver::ask, nb::arg("count"))

@@ -1,6 +1,7 @@
 // The parts of a scenario that have readers and writers of their own.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,8 @@ namespace arqon::documents::internal {
 // folders, addresses and metric names.
 bool plain_name(std::string_view name, bool dots);
 
-sim::FleetSpec read_fleet(const Node& node);
+// Calibrations that a pool names are read relative to `folder`.
+sim::FleetSpec read_fleet(const Node& node, const std::filesystem::path& folder);
 wire::Object fleet_object(const sim::FleetSpec& fleet);
 // Of a fleet whose pools have been read.
 sim::RouterSpec read_router(const Node& node, const sim::FleetSpec& fleet);
