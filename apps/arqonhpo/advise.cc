@@ -171,7 +171,7 @@ Status give_advice(const AdviseArgs& args, Console& console) {
   if (!pool) return tl::unexpected(pool.error());
   question.pool = std::move(*pool);
   question.promised = promised(args);
-  auto seen = read_observation_files(args.files, kWindowS, console);
+  auto seen = read_observation_files({args.files.begin(), args.files.end()}, kWindowS, console);
   if (!seen) return tl::unexpected(seen.error());
   question.windows = std::move(seen->windows);
   question.traffic = seen->traffic.seconds > 0 ? std::move(seen->traffic)

@@ -183,7 +183,7 @@ void PrefixCache::remove(std::uint32_t id) {
 
 std::size_t PrefixCache::slot_of(std::uint64_t key) const {
   const std::uint64_t mixed = (key ^ (key >> 32)) * kGolden;
-  return static_cast<std::size_t>(mixed ^ (mixed >> 29)) & (slots_.size() - 1);
+  return (mixed ^ (mixed >> 29)) & (slots_.size() - 1);
 }
 
 std::uint32_t PrefixCache::lookup(std::uint64_t key) const {
