@@ -1,8 +1,9 @@
 // How true the twin is to measured rows of real engines.
 //   fidelity ROWS.csv [--fit HALF] [--score OTHER.csv] [--rows] [--set NAME=VALUE]...
-// Without --fit the shipped constants are scored on every row. --fit fits five scalars of each
-// deployment (engine and version) on the named half and scores the other: `even` and `odd` are
-// positions in the file, `tp=N` the rows of that width, `all` with --score another file.
+// Without --fit the shipped constants are scored on every row. --fit fits six scalars of each
+// deployment (engine and version) on the named half and scores the other: `even`, `odd`,
+// `even-pairs` and `odd-pairs` are positions in the file, `tp=N` the rows of that width, `all` goes
+// with --score, another file.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -167,6 +168,8 @@ void print_rows(const std::vector<Scored>& rows) {
 bool in_half(std::string_view half, const Row& row, std::size_t index) {
   if (half == "even") return index % 2 == 0;
   if (half == "odd") return index % 2 == 1;
+  if (half == "even-pairs") return index / 2 % 2 == 0;
+  if (half == "odd-pairs") return index / 2 % 2 == 1;
   return half == fmt::format("tp={}", row.tp);
 }
 
@@ -265,7 +268,7 @@ int run(int argc, char** argv) {
     if (arg == "--score" && i + 1 < argc) other = argv[++i];
     if (arg == "--set" && i + 1 < argc) sets.push_back(argv[++i]);
   }
-  const Result<std::vector<Row>> rows = read_known(argv[1]);
+  Result<std::vector<Row>> rows = read_known(argv[1]);
   Result<std::vector<Row>> others = std::vector<Row>();
   if (!other.empty()) others = read_known(other);
   for (const auto* result : {&rows, &others}) {
@@ -297,8 +300,8 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    fmt::print(stderr, "usage: fidelity ROWS.csv [--fit even|odd|tp=N|all] [--score OTHER.csv] "
-                       "[--rows] [--set NAME=VALUE]...\n");
+    fmt::print(stderr, "usage: fidelity ROWS.csv [--fit even|odd|even-pairs|odd-pairs|tp=N|all] "
+                       "[--score OTHER.csv] [--rows] [--set NAME=VALUE]...\n");
     return 2;
   }
   return arqon::bench::run(argc, argv);

@@ -1,6 +1,6 @@
 // How fast the twin is on one core, and how its cost grows: docs/reference/simulator.md, "Speed".
 //   twin_speed [REQUESTS_MAX] [PLOT.svg]
-//   twin_speed --once MODE REQUESTS    one run of a mode below, or `none`: only its traffic is made;
+//   twin_speed --once MODE REQUESTS    one run of a mode, or `none`: only its traffic is made
 //                                      for tests/e2e/twin_instructions_test.py
 #include <fmt/format.h>
 
