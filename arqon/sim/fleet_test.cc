@@ -382,7 +382,7 @@ TEST(PrefixAffine, keeps_a_conversation_at_one_replica) {
   options.record_requests = true;
   workload::Trace trace = poisson_trace(8, 100, 300, 50);
   for (std::size_t i = 0; i < trace.size(); ++i) {
-    trace[i].session = 1 + static_cast<std::uint32_t>(i % 40);
+    trace[i].session = 1 + static_cast<std::uint32_t>(i % 39);
   }
   set_trace(options, trace);
   const auto moved = [](const Twin& twin) {
@@ -390,7 +390,7 @@ TEST(PrefixAffine, keeps_a_conversation_at_one_replica) {
     int out = 0;
     for (std::size_t i = 0; i < twin.requests().size(); ++i) {
       const int now = twin.requests()[i].replica;
-      const auto [at, fresh] = last.emplace(i % 40, now);
+      const auto [at, fresh] = last.emplace(i % 39, now);
       out += !fresh && at->second != now ? 1 : 0;
       at->second = now;
     }

@@ -8,8 +8,9 @@
 namespace arqon::sim {
 
 serving::Observation Twin::Kernel::observe(serving::Scope scope) {
-  ARQON_ASSERT(scope.replica >= serving::Scope::kAll && scope.replica < capabilities_.replicas);
-  if (capabilities_.replicas == 1) scope.replica = serving::Scope::kAll;
+  // Every seat may be looked at, also where none can carry a setting of its own.
+  ARQON_ASSERT(scope.replica >= serving::Scope::kAll &&
+               scope.replica < static_cast<int>(seats_.size()));
   const bool one = scope.replica != serving::Scope::kAll;
   for (const Due& due : due_.items()) account_.judge_waiting(slab_[due.id], now_);
   // Everything sent has ended or is somewhere inside.

@@ -144,6 +144,7 @@ void Twin::Kernel::happen_to(std::size_t index, const FleetEvent& event) {
     case FleetEventKind::kRecover:
       if (seat.phase != Phase::kFailed) return;
       seat.phase = Phase::kLoading;
+      seat.restarts = true;
       seat.ready_at = now_ + seconds_to_ps(options_.fleet.restart_load_s);
       return;
     case FleetEventKind::kStop:

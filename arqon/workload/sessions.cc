@@ -12,10 +12,12 @@ namespace {
 constexpr std::uint32_t kPromptMax = 126000;
 // Chance that another turn follows the first, and any later one.
 constexpr double kSecondTurn = 0.31, kLaterTurn = 0.5;
-// Gap between two turns, lognormal.
-constexpr double kGapMedianS = 123, kGapSigma = 0.953;
-// First turns are shorter than the trace's requests as a whole: p50 5264 against 6909.
-constexpr double kFirstTurnScale = 0.76;
+// Gap between two turns, lognormal. Within an hour one sees the shorter of them: with this median
+// the gaps seen have the trace's 123 s.
+constexpr double kGapMedianS = 150, kGapSigma = 0.953;
+// First turns are shorter than the trace's requests as a whole; with this factor turns and first
+// turns together have the trace's mean length and hit curve.
+constexpr double kFirstTurnScale = 0.9;
 // New tokens of a turn by share of turns; log-linear in between.
 constexpr std::array<double, 7> kShares = {0, 0.1, 0.5, 0.75, 0.9, 0.99, 1};
 constexpr std::array<double, 7> kNewTokens = {1, 8, 23, 425, 4256, 20000, 60000};
