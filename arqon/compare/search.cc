@@ -6,6 +6,7 @@
 #include <cmath>
 #include <mutex>
 #include <numeric>
+#include <set>
 #include <thread>
 
 #include "arqon/base/rng.h"
@@ -95,6 +96,9 @@ Result<std::vector<Config>> candidates(const documents::Scenario& scenario, std:
   const Config boot = scenario.knobs.default_config();
   settings.push_back(boot);
   settings.push_back(expert_setting(scenario, boot));
+  // A small space comes round more than once: each of its settings is tried once.
+  std::set<Config> seen;
+  std::erase_if(settings, [&](const Config& s) { return !seen.insert(s).second; });
   return settings;
 }
 
