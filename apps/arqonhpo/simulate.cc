@@ -17,6 +17,7 @@
 #include "arqon/os/file.h"
 #include "arqon/report/gantt.h"
 #include "arqon/report/words.h"
+#include "arqon/sim/model_data.h"
 
 namespace arqon::app {
 namespace {
@@ -122,6 +123,12 @@ Status simulate(const SimulateArgs& args, Console& console) {
     options.step_log->most = kGanttRunsMax;
   }
   if (Status tried = try_files(args, *scenario); !tried) return tried;
+  for (const sim::PoolSpec& pool : scenario->fleet.pools) {
+    if (args.quiet || sim::calibrated(pool)) continue;
+    console.talk(fmt::format("pool \"{}\": step times of {} on {} were never compared with "
+                             "measured ones; `arqonhpo calibrate` can\n",
+                             pool.name, pool.model, pool.gpu));
+  }
   const auto outcome = run(*scenario, options, args, console);
   if (!outcome) return tl::unexpected(outcome.error());
   if (Status written = write_files(args, *scenario, options, *outcome); !written) return written;

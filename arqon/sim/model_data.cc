@@ -201,6 +201,13 @@ const GpuData* gpu_of(const PoolSpec& pool) {
   return pool.own_gpu != nullptr ? pool.own_gpu.get() : find_gpu(pool.gpu);
 }
 
+bool calibrated(const PoolSpec& pool) {
+  const ModelData* model = find_model(pool.model);
+  const bool known = pool.own_model == nullptr && model != nullptr && model->calibrated;
+  return known && pool.own_gpu == nullptr &&
+         (pool.gpu == kReferenceGpu || pool.gpu == "a100-sxm-80g");
+}
+
 std::vector<LinearKnot> linear_knots(const ModelData& model, const GpuData& gpu, int tp,
                                      std::string_view dtype, const Calibration& calibration) {
   const bool fp8 = dtype == "fp8";

@@ -86,6 +86,10 @@ const EngineData* find_engine(std::string_view scheduler);
 const ModelData* model_of(const PoolSpec& pool);
 const GpuData* gpu_of(const PoolSpec& pool);
 
+// False where nobody has compared the twin's step times with measured ones: a mixture of experts, a
+// model or a GPU of one's own, the H200.
+bool calibrated(const PoolSpec& pool);
+
 // T_lin. Measured knots where a table exists, else the closed form sampled on a grid dense enough
 // for linear interpolation; a calibration scales both, the measured ones by what it does to the
 // closed form there. A GPU with the H100's chip and another memory takes the H100's knots, scaled

@@ -16,7 +16,7 @@
 namespace arqon::sim {
 
 // Raised when the twin's behaviour changes; stored baselines name the number they were made with.
-constexpr int kTwinSemantics = 1;
+constexpr int kTwinSemantics = 2;
 
 struct TwinOptions {
   FleetSpec fleet;

@@ -49,7 +49,7 @@ TwinOptions busy_twin(int replicas, double seconds) {
   for (double t = 0; t < seconds; t += rng.exponential() / 10) {
     workload::Request request = request_at(t, 1 + static_cast<std::uint32_t>(rng.below(3000)),
                                            1 + static_cast<std::uint32_t>(rng.below(400)));
-    request.session = 1 + static_cast<std::uint32_t>(rng.below(500));
+    request.session = 1 + static_cast<std::uint32_t>(rng.below(100));
     request.system_tokens = 512;
     request.acceptance = 0.5F;
     trace.push_back(request);

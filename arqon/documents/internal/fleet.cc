@@ -151,6 +151,10 @@ sim::PoolSpec read_pool(const Node& node, const std::filesystem::path& folder) {
   assign(out.price_per_million_tokens, section.get("price_per_million_tokens").number(kPrice));
   assign(out.quality, section.get("quality").number(kFraction));
   out.engine = read_engine(section.get("engine"));
+  // Host and front end are the engine's own until somebody measures them.
+  if (const auto* shipped = sim::find_engine(out.engine.scheduler)) {
+    out.calibration = shipped->calibration;
+  }
   read_pool_calibration(section.get("calibration"), folder, out);
   if (shared && model != nullptr && gpu != nullptr) {
     const std::string fault = sim::memory_fault(out);
