@@ -1,7 +1,7 @@
 // How true the twin is to measured rows of real engines.
 //   fidelity ROWS.csv [--fit even|odd|tp=2|tp=8] [--rows] [--set NAME=VALUE]...
-// Without --fit the shipped constants are scored on every row. --fit fits five scalars on the named half
-// and scores the other: even and odd are positions in the file, tp=N the rows of that width.
+// Without --fit the shipped constants are scored on every row. --fit fits five scalars on the named
+// half and scores the other: even and odd are positions in the file, tp=N the rows of that width.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -19,9 +19,9 @@ using wire::Object;
 using wire::Value;
 
 // What no client can know; the twin's results have it.
-constexpr std::array<std::string_view, 12> kTwinOnly = {
+constexpr std::array<std::string_view, 13> kTwinOnly = {
     "paid_gpu_s",  "paid_dollars",      "dollars_per_million_good_tokens",
-    "kv_use",      "preemptions",       "recomputed_tokens",
+    "kv_use",      "preemptions",       "recomputed_tokens", "prefix_hit_rate",
     "steps",       "batch_histogram",   "busy_fraction",
     "simulated_s", "tokens_per_step",   "requests_per_wall_s"};
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "arqon/base/rng.h"
 
@@ -11,6 +12,9 @@ namespace {
 constexpr double kDecrease = 0.15;  // of the encoded range, per window with a broken limit
 constexpr double kIncrease = 0.01;  // back towards the default, per healthy window
 constexpr double kExpertPrefillBudget = 2048;
+// Share of the requests that a rule moves to a lesser pool per window with a broken limit, and back
+// per healthy one.
+constexpr double kSpillStep = 0.1, kSpillBack = 0.02;
 
 // The limit that most requests of the window broke, when any class misses its target.
 serving::Limit broken_limit(const documents::Scenario& scenario,
@@ -34,6 +38,22 @@ serving::Limit broken_limit(const documents::Scenario& scenario,
 int direction_of(const documents::Protective& map, serving::Limit limit) {
   const auto found = map.find(std::string(serving::to_string(limit)));
   return found == map.end() ? 0 : found->second;
+}
+
+// What a script does that watches the queue: some requests from the best pool to the least one
+// while a limit is broken, and back while all is well.
+void spill(const documents::Scenario& scenario, std::span<double> shares, bool broken) {
+  const auto& pools = scenario.fleet.pools;
+  if (shares.size() != pools.size()) return;
+  std::size_t best = 0, least = 0;
+  for (std::size_t p = 1; p < pools.size(); ++p) {
+    if (pools[p].quality > pools[best].quality) best = p;
+    if (pools[p].quality < pools[least].quality) least = p;
+  }
+  const std::size_t from = broken ? best : least, to = broken ? least : best;
+  const double step = std::min(shares[from], broken ? kSpillStep : kSpillBack);
+  shares[from] -= step;
+  shares[to] += step;
 }
 
 }  // namespace
@@ -64,6 +84,10 @@ Policy aimd_rules(const documents::Scenario& scenario) {
     std::vector<double> unit = space.encode(in_force);
     const std::vector<double> home = space.encode(space.default_config());
     for (std::size_t k = 0; k < space.size(); ++k) {
+      if (space[k].name == "router.pool_weights") {
+        spill(scenario, std::span(unit).subspan(space.offset(k), space[k].slots()),
+              limit != serving::Limit::kNone);
+      }
       if (space[k].type != ParamType::kInt && space[k].type != ParamType::kFloat) continue;
       double& u = unit[space.offset(k)];
       if (limit == serving::Limit::kNone) {

@@ -14,7 +14,8 @@ Policy keep();
 // A uniform target in the encoded space at each window.
 Policy random_targets(const documents::Scenario& scenario, std::uint64_t seed);
 // Additive increase, multiplicative decrease on the limit that most requests broke; drifts back to
-// the defaults while all is well. What a careful script does.
+// the defaults while all is well. Between pools it spills to the least one while a limit is broken.
+// What a careful script does.
 Policy aimd_rules(const documents::Scenario& scenario);
 // settings[i] from bounds[i] on: the oracle's switches, known in advance.
 Policy scheduled(std::vector<double> bounds, std::vector<Config> settings);

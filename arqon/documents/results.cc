@@ -72,6 +72,7 @@ Object totals_object(const sim::Totals& t) {
           {"kv_use", Object{{"mean", number(t.kv_use_mean)}, {"max", number(t.kv_use_max)}}},
           {"preemptions", t.preemptions},
           {"recomputed_tokens", t.recomputed_tokens},
+          {"prefix_hit_rate", number(t.prefix_hit_rate)},
           {"tokens_per_step", number(t.tokens_per_step)},
           {"steps", t.steps},
           {"batch_histogram", std::move(histogram)},

@@ -42,6 +42,7 @@ struct Totals {
   double kv_use_mean = 0, kv_use_max = 0;
   std::uint64_t preemptions = 0;
   std::uint64_t recomputed_tokens = 0;
+  double prefix_hit_rate = 0;                  // share of prompt tokens found in prefix caches
   double tokens_per_step = 0;                  // mean accepted tokens per decode step and sequence
   std::vector<std::uint64_t> batch_histogram;  // steps by floor(log2(running sequences))
   std::uint64_t steps = 0;

@@ -25,6 +25,8 @@ float ms(Ps t) {
   return static_cast<float>(static_cast<double>(t) / static_cast<double>(kPsPerMs));
 }
 
+Ps ps_of(const workload::Request& request) { return request.arrival.count() * 1000; }
+
 struct Columns {
   std::vector<float> ttft, tpot, gap, e2e;
 
@@ -65,6 +67,11 @@ Account::Account(const std::vector<serving::Slo>& classes, const workload::Trace
     judges_e2e_ = judges_e2e_ || limits_.back().e2e != kNever;
     results_.emplace_back().name = slo.name;
   }
+  // Room for everything that can end, so that the loop never asks for memory.
+  std::vector<std::size_t> of_class(classes.size(), 0);
+  for (const workload::Request& request : trace) ++of_class[request.request_class];
+  for (std::size_t c = 0; c < classes.size(); ++c) samples_[c].reserve(of_class[c]);
+  if (!trace.empty()) bins_.reserve(static_cast<std::size_t>(ps_of(trace.back()) / kBin) + 8);
   if (!record_requests) return;
   for (const workload::Request& request : trace) {
     RequestRow& row = rows_.emplace_back();
@@ -139,6 +146,25 @@ void Account::judge_decoding(Sequence& sequence, Ps gap, Ps now) {
   const Limits& limits = limits_[sequence.request_class];
   if (gap > limits.gap) mark(sequence, Limit::kGap);
   if (now - sequence.arrival > limits.e2e) mark(sequence, Limit::kE2e);
+}
+
+Ps Account::first_token_deadline(const Sequence& sequence, double factor) const {
+  const Limits& limits = limits_[sequence.request_class];
+  const double after =
+      factor * (limits.ttft + limits.ttft_per_token * static_cast<double>(sequence.prompt));
+  return after < 1e18 ? sequence.arrival + std::llround(after) : kNever;
+}
+
+void Account::check() const {
+  std::uint64_t arrived = 0, ended = 0;
+  for (std::size_t c = 0; c < results_.size(); ++c) {
+    const serving::Ledger& ledger = results_[c].ledger;
+    arrived += ledger.arrived;
+    ended += ledger.good + ledger.late + ledger.cut + ledger.rejected;
+    ARQON_ASSERT(counters_[c].good == ledger.good);
+    ARQON_ASSERT(counters_[c].good + counters_[c].bad <= counters_[c].arrived);
+  }
+  ARQON_ASSERT(arrived == arrived_ && ended == ended_);
 }
 
 void Account::first_token(Sequence& sequence) {

@@ -34,6 +34,8 @@ class Account {
   // Counts a limit that `sequence` has broken for good, once.
   void judge_waiting(Sequence& sequence, Ps now);
   void judge_decoding(Sequence& sequence, Ps gap, Ps now);
+  // When `sequence` breaks its TTFT limit, stretched by `factor`; never where there is none.
+  Ps first_token_deadline(const Sequence& sequence, double factor) const;
   // True when some class could have been broken by a pause as long as `gap`.
   bool gap_matters(Ps gap) const { return gap > gap_limit_min_; }
   // True when some class limits the whole duration.
@@ -48,6 +50,8 @@ class Account {
   const std::vector<serving::ClassCounters>& counters(std::size_t replica) const {
     return by_replica_[replica];
   }
+  // Every request that ended did so in one row of the ledger. A bug stops here.
+  void check() const;
   std::uint64_t ended() const { return ended_; }
   std::uint64_t arrived() const { return arrived_; }
   const std::vector<RequestRow>& rows() const { return rows_; }

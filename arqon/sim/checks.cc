@@ -7,8 +7,10 @@
 #include <string>
 #include <utility>
 
+#include "arqon/sim/kv_pool.h"
 #include "arqon/sim/model_data.h"
 #include "arqon/sim/router.h"
+#include "arqon/sim/scheduler.h"
 
 namespace arqon::sim {
 namespace {
@@ -60,9 +62,8 @@ Status check_pool(const PoolSpec& pool) {
     return invalid(fmt::format("pool \"{}\": unknown gpu \"{}\"; known: {}", pool.name, pool.gpu,
                                names_of(known_gpus())));
   }
-  if (pool.tp != 1 && pool.tp != 2 && pool.tp != 4 && pool.tp != 8) {
-    return invalid(
-        fmt::format("pool \"{}\": tp must be 1, 2, 4 or 8 (got {})", pool.name, pool.tp));
+  if (const std::string fault = split_fault(*model_of(pool), pool.tp); !fault.empty()) {
+    return invalid(fmt::format("pool \"{}\": {}", pool.name, fault));
   }
   if (pool.dtype != "bf16" && pool.dtype != "fp8") {
     return invalid(
@@ -78,9 +79,9 @@ Status check_pool(const PoolSpec& pool) {
   if (!(pool.price_per_gpu_hour >= 0)) {
     return invalid(fmt::format("pool \"{}\": price_per_gpu_hour must not be negative", pool.name));
   }
-  if (pool.engine.scheduler != "vllm-v1") {
-    return invalid(fmt::format("pool \"{}\": unknown scheduler \"{}\"; known: vllm-v1", pool.name,
-                               pool.engine.scheduler));
+  if (const auto scheduler = scheduler_options(pool.engine, fmt::format("pool \"{}\"", pool.name));
+      !scheduler) {
+    return tl::unexpected<Error>(scheduler.error());
   }
   return check_calibration(pool);
 }
@@ -91,12 +92,14 @@ Status check_counts(const PoolSpec& pool) {
                                pool.name, pool.replicas, pool.replicas_max));
   }
   if (pool.prefill_replicas < 0 || pool.prefill_replicas >= pool.replicas) {
-    return invalid(fmt::format("pool \"{}\": prefill_replicas must leave a replica to decode: lie in "
+    return invalid(fmt::format("pool \"{}\": prefill_replicas must leave a replica to decode: "
+                               "lie in "
                                "[0, {}] (got {})",
                                pool.name, pool.replicas - 1, pool.prefill_replicas));
   }
   if (!(pool.price_per_million_tokens >= 0 && pool.price_per_million_tokens <= 1e6)) {
-    return invalid(fmt::format("pool \"{}\": price_per_million_tokens must lie in [0, 1e6] (got {})",
+    return invalid(fmt::format("pool \"{}\": price_per_million_tokens must lie in [0, 1e6] (got "
+                               "{})",
                                pool.name, pool.price_per_million_tokens));
   }
   return {};
@@ -190,6 +193,32 @@ Status check_router(const RouterSpec& router, std::size_t replicas) {
 
 }  // namespace
 
+std::string memory_fault(const PoolSpec& pool) {
+  const GpuData& gpu = *gpu_of(pool);
+  const double utilization = pool.engine.gpu_memory_utilization.value_or(kMemoryUtilization);
+  const double room = utilization * gpu.memory_bytes;
+  const double weights = weight_bytes_per_gpu(*model_of(pool), pool.tp, pool.dtype);
+  if (weights >= room) {
+    return fmt::format(
+        "the weights of {} in {} take {:.1f} GB on each of {} GPUs, but gpu_memory_utilization "
+        "{} of "
+        "a {} is {:.1f} GB: raise tp, or take a smaller dtype",
+        pool.model, pool.dtype, weights / 1e9, pool.tp, utilization, pool.gpu, room / 1e9);
+  }
+  const double other = pool.calibration.other_memory_gb * 1e9;
+  if (pool.engine.kv_cache_blocks.value_or(0) > 0 || weights + other < room) return "";
+  return fmt::format(
+      "beside {:.1f} GB of weights and {:.1f} GB of activations and buffers, the {:.1f} GB of "
+      "gpu_memory_utilization {} leave nothing to the KV cache: raise tp or gpu_memory_utilization",
+      weights / 1e9, other / 1e9, room / 1e9, utilization);
+}
+
+std::string split_fault(const ModelData& m, int tp) {
+  if (tp >= 1 && tp <= 8 && (tp & (tp - 1)) == 0 && std::fmod(m.query_heads, tp) == 0) return "";
+  return fmt::format("tp must be 1, 2, 4 or 8 and divide the {} attention heads of {} (got {})",
+                     m.query_heads, m.name, tp);
+}
+
 Status check_fleet(const FleetSpec& fleet) {
   if (fleet.pools.empty()) return invalid("the fleet has no pools");
   if (fleet.pools.size() > 64) return invalid("a fleet has at most 64 pools");
@@ -197,6 +226,9 @@ Status check_fleet(const FleetSpec& fleet) {
   for (const PoolSpec& pool : fleet.pools) {
     if (Status s = check_pool(pool); !s) return s;
     if (Status s = check_counts(pool); !s) return s;
+    if (const std::string fault = memory_fault(pool); !fault.empty()) {
+      return invalid(fmt::format("pool \"{}\": {}", pool.name, fault));
+    }
     replicas += static_cast<std::size_t>(seats_of(pool));
   }
   if (!(fleet.restart_load_s >= 0 && fleet.restart_load_s <= 1e6)) {

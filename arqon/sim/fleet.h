@@ -13,7 +13,7 @@ namespace arqon::sim {
 
 // Engine flags; an absent value means the engine's own default for that GPU.
 struct EngineSpec {
-  std::string scheduler = "vllm-v1";
+  std::string scheduler = "vllm-v1";  // "tensorrt-llm", "triton": scheduler.h
   std::optional<std::int64_t> batch_size;              // running cap (max_num_seqs)
   std::optional<std::int64_t> prefill_token_budget;    // max_num_batched_tokens
   std::optional<std::int64_t> long_prefill_threshold;  // 0 = off
@@ -25,6 +25,15 @@ struct EngineSpec {
   std::optional<double> gpu_memory_utilization;
   std::optional<std::int64_t> kv_cache_blocks;  // overrides the memory model
   bool async_scheduling = true;
+  std::optional<double> deadline_shed;  // give up in the queue at so many TTFT limits; 0 = off
+  bool prefix_caching = true;
+  double watermark = 0;                             // share of blocks that admission leaves free
+  std::vector<std::int64_t> preferred_batch_sizes;  // scheduler "triton" only
+  struct SpeculationStep {
+    std::int64_t batch_max = 1, k = 0;
+  };
+  // At most k drafts while so many sequences decode, none beyond the last row; empty = always k.
+  std::vector<SpeculationStep> speculation_by_batch;
 };
 
 struct ModelData;
@@ -53,7 +62,7 @@ struct PoolSpec {
 // A classifier sends easy requests to a small model and hard ones to a large one; what the small
 // one answers with low confidence goes to the large one as well. The classifier's score is normal
 // with mean 0 for easy requests and `separation` for hard ones: with a threshold t it takes
-// Phi(separation - t) of the hard and Phi(-t) of the easy ones for hard, which is its confusion matrix.
+// Phi(separation - t) of the hard and Phi(-t) of the easy ones for hard: its confusion matrix.
 struct CascadeSpec {
   std::string small, large;  // pools
   double threshold = 1;      // scores above it go to the large pool at once
@@ -75,7 +84,15 @@ struct RouterSpec {
   std::optional<CascadeSpec> cascade;
 };
 
-enum class FleetEventKind : std::uint8_t { kThrottle, kFail, kRecover, kStop, kStart, kSleep, kWake };
+enum class FleetEventKind : std::uint8_t {
+  kThrottle,
+  kFail,
+  kRecover,
+  kStop,
+  kStart,
+  kSleep,
+  kWake
+};
 
 // What happens to a part of the fleet, whoever tunes it.
 struct FleetEvent {
@@ -104,6 +121,9 @@ struct FleetSpec {
   RouterSpec router;
   std::vector<FleetEvent> events;  // sorted by time
   KvTransferSpec kv_transfer;
+  // Accepted drafts are drawn at every step instead of taken at their mean: real spread, but no
+  // run-length steps while anything is drafted.
+  bool sampled_speculation = false;
   bool noise = true;           // step-time noise and stalls; off = bit-exact closed forms
   double restart_load_s = 60;  // load time of a start, and of a restart after the drain
   double wake_s = 5;           // from sleep to serving: the weights are in host memory

@@ -19,14 +19,15 @@ Twin::Kernel::Kernel(TwinOptions options, RoutingPolicy policy, std::size_t seat
       pools_(options_.fleet, options_.quality, options_.classes.size()),
       cascade_stream_(Rng(options_.seed).stream("cascade")),
       retry_stream_(Rng(options_.seed).stream("retry")),
+      speculation_stream_(Rng(options_.seed).stream("speculation")),
       candidates_(seats, 1),
       depths_(options_.fleet.pools.size(), 0.0) {
   const RouterSpec& router = options_.fleet.router;
   if (!router.weights.empty()) router_.set_weights(router.weights);
   if (router.cascade) threshold_ = router.cascade->threshold;
   for (const PoolSpec& pool : options_.fleet.pools) {
-    front_end_ = std::max(front_end_, std::llround(pool.calibration.front_end_ms *
-                                                   static_cast<double>(kPsPerMs)));
+    const double ps = pool.calibration.front_end_ms * static_cast<double>(kPsPerMs);
+    front_end_ = std::max<Ps>(front_end_, std::llround(ps));
   }
   state_age_ = std::llround(router.state_age_ms * static_cast<double>(kPsPerMs));
   for (const workload::Request& r : trace_) {
@@ -66,6 +67,15 @@ void Twin::Kernel::find_lookahead() {
     lookahead_ = lookahead_ == 0 ? time : std::min(lookahead_, time);
   };
   if (options_.closed_loop_concurrency > 0 || options_.fleet.router.cascade) at_most(front_end_);
+  // A request that is shed may be sent again after a while.
+  bool sheds = false;
+  for (const PoolSpec& pool : options_.fleet.pools) {
+    sheds = sheds || pool.engine.deadline_shed.value_or(0) > 0;
+  }
+  for (const Parameter& knob : options_.knobs.parameters()) {
+    sheds = sheds || knob.name.ends_with(".deadline_shed");
+  }
+  if (sheds) at_most(kPsPerSecond / 2);
   bool splits = false;
   for (const PoolSpec& pool : options_.fleet.pools) splits = splits || pool.prefill_replicas > 0;
   for (const KnobBinding& b : bindings_) splits = splits || b.kind == KnobKind::kPrefillReplicas;
@@ -80,10 +90,18 @@ Status Twin::Kernel::build_pool(std::size_t pool_index) {
   const GpuData* gpu = gpu_of(pool);
   const auto step_time = std::make_shared<const StepTime>(
       *model, *gpu,
-      StepTimeOptions{pool.tp, pool.dtype, pool.engine.async_scheduling, options_.draft_ms_base,
-                      options_.draft_ms_per_k, pool.calibration});
+      StepTimeOptions{.tp = pool.tp,
+                      .dtype = pool.dtype,
+                      .scheduler = pool.engine.scheduler,
+                      .async_scheduling = pool.engine.async_scheduling,
+                      .draft_ms_base = options_.draft_ms_base,
+                      .draft_ms_per_k = options_.draft_ms_per_k,
+                      .calibration = pool.calibration});
   const EngineSettings settings = initial_settings(pool.engine, *gpu);
   if (Status s = check_settings(settings, pool.name); !s) return s;
+  const Result<SchedulerOptions> scheduler =
+      scheduler_options(pool.engine, fmt::format("pool \"{}\"", pool.name));
+  if (!scheduler) return tl::unexpected<Error>(scheduler.error());
   pool_state_.push_back({pool.replicas, pool.prefill_replicas});
   for (int i = 0; i < seats_of(pool); ++i) {
     Seat seat{.pool = pool_index,
@@ -98,12 +116,14 @@ Status Twin::Kernel::build_pool(std::size_t pool_index) {
     const std::size_t index = seats_.size();
     ReplicaOptions options{.step_time = step_time,
                            .settings = settings,
+                           .scheduler = *scheduler,
                            .blocks = *blocks,
                            .index = static_cast<int>(index),
                            .step_by_step = options_.step_by_step,
                            .step_log = options_.step_log};
     if (options_.closed_loop_concurrency > 0) options.finished_slots = &finished_slots_;
     options.forwarded = &forwarded_;
+    if (options_.fleet.sampled_speculation) options.sampled_speculation = &speculation_stream_;
     seat.replica = std::make_unique<Replica>(
         std::move(options),
         Noise(Rng(options_.seed).stream("noise").stream(index), options_.fleet.noise), slab_,

@@ -154,7 +154,7 @@ class Twin::Kernel {
   Router router_;
   PoolChoice pools_;
   double threshold_ = 0;  // of the cascade
-  Rng cascade_stream_, retry_stream_;
+  Rng cascade_stream_, retry_stream_, speculation_stream_;
   Candidates candidates_;
   std::vector<double> depths_;  // per pool
   Ps front_end_ = 0;  // from the client's send to the router: parsing, tokenising, the hop

@@ -48,7 +48,10 @@ SequenceId Twin::Kernel::new_sequence(std::size_t trace_index, Ps arrival, std::
   sequence.prompt = sequence.prefill_target = r.prompt_tokens;
   sequence.output = r.output_tokens;
   sequence.slot = slot;
+  sequence.request = &r;
   sequence.acceptance = r.acceptance;
+  sequence.acceptance_row = r.acceptance_row;
+  sequence.backfill = r.backfill;
   sequence.request_class = r.request_class;
   return slab_.add(sequence);
 }
@@ -173,6 +176,10 @@ void Twin::Kernel::turn_away(SequenceId id, std::size_t seat, Ps at) {
 void Twin::Kernel::forward(const Forwarded& forwarded) {
   Sequence& sequence = slab_[forwarded.id];
   Seat& seat = seats_[sequence.replica];
+  if (sequence.forward == Forward::kShed) {
+    sequence.forward = Forward::kNone;
+    return turn_away(forwarded.id, sequence.replica, forwarded.at);
+  }
   if (sequence.forward == Forward::kAfterAnswer) {
     seat.distrusted_tokens += sequence.output;
     sequence.first_token = sequence.last_token = sequence.gap = 0;

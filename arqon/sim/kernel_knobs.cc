@@ -137,7 +137,8 @@ Result<Twin::Kernel::Plan> Twin::Kernel::plan(const Config& setting, serving::Sc
     }
     if (b.kind != KnobKind::kEngine) continue;
     for (std::size_t r = b.first_replica; r < b.first_replica + b.replicas; ++r) {
-      if (!one || r == static_cast<std::size_t>(scope.replica)) b.knob->write(plan.wanted[r], value);
+      if (one && r != static_cast<std::size_t>(scope.replica)) continue;
+      b.knob->write(plan.wanted[r], value);
     }
   }
   if (Status s = check_plan(plan); !s) return tl::unexpected<Error>(s.error());
@@ -154,7 +155,8 @@ Status Twin::Kernel::check_plan(Plan& plan) const {
   for (std::size_t p = 0; p < plan.pools.size(); ++p) {
     const PoolState& pool = plan.pools[p];
     if (pool.prefill_replicas < pool.replicas) continue;
-    return invalid(fmt::format("{}.prefill_replicas must leave a replica to decode: below {} (got {})",
+    return invalid(fmt::format("{}.prefill_replicas must leave a replica to decode: below {} "
+                               "(got {})",
                                options_.fleet.pools[p].name, pool.replicas, pool.prefill_replicas));
   }
   return {};

@@ -12,6 +12,9 @@ serving::Observation Twin::Kernel::observe(serving::Scope scope) {
   if (capabilities_.replicas == 1) scope.replica = serving::Scope::kAll;
   const bool one = scope.replica != serving::Scope::kAll;
   for (const Due& due : due_.items()) account_.judge_waiting(slab_[due.id], now_);
+  // Everything sent has ended or is somewhere inside.
+  account_.check();
+  ARQON_ASSERT(next_ == account_.ended() + slab_.live());
   serving::Observation out;
   double kv_use = 0, up = 0;
   for (std::size_t r = 0; r < seats_.size(); ++r) {
@@ -61,6 +64,8 @@ Totals Twin::Kernel::totals() const {
     sum.steps += s.steps;
     sum.preemptions += s.preemptions;
     sum.recomputed_tokens += s.recomputed_tokens;
+    sum.prompt_tokens += s.prompt_tokens;
+    sum.cached_tokens += s.cached_tokens;
     sum.decode_steps += s.decode_steps;
     sum.decode_units += s.decode_units;
     for (std::size_t i = 0; i < s.batch.size(); ++i) sum.batch[i] += s.batch[i];
@@ -78,6 +83,10 @@ Totals Twin::Kernel::totals() const {
   out.steps = sum.steps;
   out.preemptions = sum.preemptions;
   out.recomputed_tokens = sum.recomputed_tokens;
+  if (sum.prompt_tokens > 0) {
+    out.prefix_hit_rate =
+        static_cast<double>(sum.cached_tokens) / static_cast<double>(sum.prompt_tokens);
+  }
   if (sum.decode_steps > 0) {
     out.tokens_per_step = static_cast<double>(sum.decode_units) /
                           (double{kContextUnit} * static_cast<double>(sum.decode_steps));

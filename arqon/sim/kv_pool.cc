@@ -4,10 +4,14 @@
 #include <cmath>
 
 namespace arqon::sim {
+
+double weight_bytes_per_gpu(const ModelData& m, int tp, std::string_view dtype) {
+  const double weight_bytes = dtype == "fp8" ? 1 : 2;
+  return (m.layers * m.layer_weights() * weight_bytes + 2 * m.embedding_weights()) / tp;
+}
+
 std::int64_t kv_blocks(const ModelData& m, const GpuData& gpu, const KvMemoryOptions& options) {
-  const double weight_bytes = options.dtype == "fp8" ? 1 : 2;
-  const double weights =
-      (m.layers * m.layer_weights() * weight_bytes + 2 * m.embedding_weights()) / options.tp;
+  const double weights = weight_bytes_per_gpu(m, options.tp, options.dtype);
   const double heads = std::max(m.kv_heads / options.tp, 1.0);
   const double block_bytes =
       2 * m.layers * heads * m.head_dim * 2 * static_cast<double>(options.block_size);

@@ -22,7 +22,7 @@ constexpr EngineKnob live_knob(std::string_view name) {
   return {name, false, &read_live<Member>, &write_live<Member>};
 }
 
-constexpr std::array<EngineKnob, 10> kKnobs = {{
+constexpr std::array<EngineKnob, 11> kKnobs = {{
     live_knob<&LiveSettings::batch_size>("batch_size"),
     live_knob<&LiveSettings::prefill_token_budget>("prefill_token_budget"),
     live_knob<&LiveSettings::long_prefill_threshold>("long_prefill_threshold"),
@@ -31,6 +31,8 @@ constexpr std::array<EngineKnob, 10> kKnobs = {{
     live_knob<&LiveSettings::max_tokens>("max_tokens"),
     {"max_wait_ms", false, [](const EngineSettings& s) { return s.live.max_wait_ms; },
      [](EngineSettings& s, double v) { s.live.max_wait_ms = v; }},
+    {"deadline_shed", false, [](const EngineSettings& s) { return s.live.deadline_shed; },
+     [](EngineSettings& s, double v) { s.live.deadline_shed = v; }},
     {"block_size", true,
      [](const EngineSettings& s) { return static_cast<double>(s.boot.block_size); },
      [](EngineSettings& s, double v) { s.boot.block_size = std::llround(v); }},
@@ -55,7 +57,8 @@ std::string known_addresses(const FleetSpec& fleet) {
   std::string names;
   for (const EngineKnob& knob : kKnobs) names += std::string(knob.name) + ", ";
   return fmt::format(
-      "known: router.weights, router.pool_weights, router.spill_depth, router.cascade_threshold, and "
+      "known: router.weights, router.pool_weights, router.spill_depth, router.cascade_threshold, "
+      "and "
       "POOL.KNOB or POOL/N.KNOB with pools {} and knobs {}replicas, prefill_replicas",
       pools, names);
 }
@@ -177,8 +180,9 @@ EngineSettings initial_settings(const EngineSpec& spec, const GpuData& gpu) {
   out.live.speculative_decoding_k = spec.speculative_decoding_k.value_or(0);
   out.live.max_tokens = spec.max_tokens.value_or(0);
   out.live.max_wait_ms = spec.max_wait_ms.value_or(0);
+  out.live.deadline_shed = spec.deadline_shed.value_or(0);
   out.boot.block_size = spec.block_size.value_or(16);
-  out.boot.gpu_memory_utilization = spec.gpu_memory_utilization.value_or(0.92);
+  out.boot.gpu_memory_utilization = spec.gpu_memory_utilization.value_or(kMemoryUtilization);
   out.boot.kv_cache_blocks = spec.kv_cache_blocks.value_or(0);
   return out;
 }
@@ -189,13 +193,14 @@ Status check_settings(const EngineSettings& settings, std::string_view where) {
     double min, max;
   };
   // Upper ends keep integer time from overflowing; no engine comes near them.
-  static constexpr std::array<Range, 10> kRanges = {{{"batch_size", 1, 1 << 16},
+  static constexpr std::array<Range, 11> kRanges = {{{"batch_size", 1, 1 << 16},
                                                      {"prefill_token_budget", 1, 1 << 20},
                                                      {"long_prefill_threshold", 0, 1 << 20},
                                                      {"queued_token_limit", 0, 1e15},
                                                      {"speculative_decoding_k", 0, 64},
                                                      {"max_tokens", 0, 1 << 30},
                                                      {"max_wait_ms", 0, 1e6},
+                                                     {"deadline_shed", 0, 1000},
                                                      {"block_size", 1, 1024},
                                                      {"gpu_memory_utilization", 0.01, 1},
                                                      {"kv_cache_blocks", 0, 1 << 30}}};

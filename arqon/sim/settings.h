@@ -24,6 +24,7 @@ struct LiveSettings {
   std::int64_t speculative_decoding_k = 0;
   std::int64_t max_tokens = 0;
   double max_wait_ms = 0;
+  double deadline_shed = 0;
 };
 
 // Act when the engine boots.

@@ -8,8 +8,6 @@
 namespace arqon::sim {
 namespace {
 
-// When the engine schedules asynchronously.
-constexpr double kHostOverlap = 0.8;
 // One-shot and staged all-reduce: fixed bandwidth of the first, fixed latency of the second.
 constexpr double kOneShotBandwidth = 110e9;
 constexpr double kStagedLatency = 22e-6;
@@ -20,7 +18,11 @@ std::size_t reduce_index(int tp) { return tp == 2 ? 0 : tp == 4 ? 1 : 2; }
 
 }  // namespace
 
-double host_overlap(bool async_scheduling) { return async_scheduling ? kHostOverlap : 0; }
+double host_overlap(std::string_view scheduler, bool async_scheduling) {
+  const EngineData* engine = find_engine(scheduler);
+  ARQON_ASSERT(engine != nullptr);
+  return async_scheduling ? engine->overlap_async : engine->overlap_sync;
+}
 
 StepTime::StepTime(const ModelData& m, const GpuData& gpu, const StepTimeOptions& options)
     : knots_(linear_knots(m, gpu, options.tp, options.dtype, options.calibration)) {
@@ -28,11 +30,12 @@ StepTime::StepTime(const ModelData& m, const GpuData& gpu, const StepTimeOptions
   const double t = options.tp;
   const double heads = m.query_heads / t;
   const double beta = gpu.bandwidth, phi = gpu.matmul_rate;
+  const double width = m.mlp_width * std::max(1.0, m.experts_active);  // that a token passes
   layers_ = m.layers;
   hidden_ = m.hidden;
   elementwise_ = m.layers * gpu.elementwise_launch;
   elementwise_per_token_ =
-      m.layers * 2 * (6 * m.hidden + 3 * m.mlp_width / t) / (beta * gpu.elementwise);
+      m.layers * 2 * (6 * m.hidden + 3 * width / t) / (beta * gpu.elementwise);
   decode_ = m.layers * gpu.decode_launch;
   decode_per_sequence_ = m.layers * (4 * heads * m.head_dim / (0.3 * beta) + 3e-9 * heads);
   const double context_s = m.layers * 2 * std::max(m.kv_heads / t, 1.0) * m.head_dim *
@@ -49,7 +52,9 @@ StepTime::StepTime(const ModelData& m, const GpuData& gpu, const StepTimeOptions
   const double head = m.vocabulary * m.hidden / t;
   head_memory_ = 2 * head / (beta * kHeadMemoryEfficiency);
   head_per_output_ = 2 * head / (phi * gpu.linear_compute * c.linear_compute);
-  const double exposed = 1 - c.host_overlap.value_or(host_overlap(options.async_scheduling));
+  const double overlap =
+      c.host_overlap.value_or(host_overlap(options.scheduler, options.async_scheduling));
+  const double exposed = 1 - overlap;
   host_ = exposed * c.host_ms * 1e-3;
   host_per_sequence_ = exposed * c.host_ms_per_sequence * 1e-3;
   draft_base_ = options.draft_ms_base * 1e-3;

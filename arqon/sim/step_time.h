@@ -1,7 +1,13 @@
-// How long one engine step takes: closed form over the batch, all parts per GPU of one replica.
-// Terms: linear operators (knot table), elementwise, decode attention (linear in the total
-// context), prefill attention (exact per chunk), two all-reduces per layer, output head, and the
-// part of the host's work that does not overlap.
+// How long one engine step takes (equation page 2.1): closed form over the batch, per GPU of one
+// replica. The sum of
+//   T_lin   linear operators, a knot table over new tokens        model_data.h
+//   T_elt   norms, rotary embedding, activation, residual         per new token
+//   T_dec   attention of decoding sequences                       linear in their total context
+//   T_pre   attention of prefill chunks                           exact per chunk
+//   T_comm  two all-reduces per layer                             per new token; 0 on one GPU
+//   T_head  output head                                           per sampled token
+//   T_draft draft tokens of speculation                           linear in k
+//   T_host  the host's work that does not hide behind the GPU     per step and per sequence
 #pragma once
 
 #include <cstdint>
@@ -23,13 +29,14 @@ constexpr std::int64_t kContextUnit = 64;
 struct StepTimeOptions {
   int tp = 1;
   std::string_view dtype = "bf16";
+  std::string_view scheduler = "vllm-v1";
   bool async_scheduling = true;
   double draft_ms_base = 0, draft_ms_per_k = 0;
   Calibration calibration = {};
 };
 
 // Share of the host's work that hides behind the GPU unless a calibration says otherwise.
-double host_overlap(bool async_scheduling);
+double host_overlap(std::string_view scheduler, bool async_scheduling);
 
 // What one step works on, apart from the total decode context.
 struct StepShape {

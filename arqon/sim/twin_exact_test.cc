@@ -4,124 +4,40 @@
 #include <rapidcheck/gtest.h>
 
 #include <cmath>
-#include <cstring>
 
 #include "arqon/base/rng.h"
 #include "arqon/sim/mix_migration.h"
+#include "arqon/sim/random_scene.h"
 #include "arqon/sim/twin.h"
 #include "arqon/sim/twin_fixture.h"
 
 namespace arqon::sim {
 namespace {
 
-struct Scene {
-  TwinOptions options;
-  std::vector<std::pair<double, Config>> changes;
-  double seconds = 0;
-};
-
-// Small fleets with every mechanism in play: pressure on KV, caps, chunks, drafts, restarts.
-Scene random_scene(std::uint64_t seed) {
-  Rng rng = Rng(seed).stream("scene");
-  Scene scene;
-  TwinOptions& o = scene.options;
-  o = small_twin();
-  o.seed = seed;
-  o.record_requests = true;
-  o.fleet.noise = rng.uniform() < 0.5;
-  o.fleet.restart_load_s = 2;
-  o.classes = {{.name = "a", .ttft_ms = 200, .tpot_ms = 20, .max_gap_ms = 100},
-               {.name = "b", .ttft_ms = 100, .ttft_ms_per_prompt_token = 0.2, .e2e_ms = 4000}};
-  PoolSpec& pool = o.fleet.pools[0];
-  pool.replicas = 1 + static_cast<int>(rng.below(3));
-  const char* policies[] = {"least_request", "round_robin", "random", "weighted"};
-  o.fleet.router.policy = policies[rng.below(4)];
-  o.fleet.router.state_age_ms = rng.uniform() < 0.5 ? 0 : 250;
-  EngineSpec& engine = pool.engine;
-  engine.batch_size = 1 + static_cast<std::int64_t>(rng.below(40));
-  engine.prefill_token_budget = 64 + static_cast<std::int64_t>(rng.below(1000));
-  engine.kv_cache_blocks = 100 + static_cast<std::int64_t>(rng.below(200));
-  if (rng.uniform() < 0.3) engine.queued_token_limit = 4000;
-  if (rng.uniform() < 0.3) engine.long_prefill_threshold = 128;
-  if (rng.uniform() < 0.2) engine.max_wait_ms = 20;
-  add_knob(o, "main.speculative_decoding_k", 0, 4);
-  add_knob(o, "main.max_tokens", 0, 400);
-  add_knob(o, "main.block_size", 8, 32);
-  scene.seconds = 10;
-  const double rate = rng.uniform(2, 30);
-  workload::Trace trace;
-  for (double t = 0; t < scene.seconds; t += rng.exponential() / rate) {
-    workload::Request r = request_at(t, 1 + static_cast<std::uint32_t>(rng.below(900)),
-                                     1 + static_cast<std::uint32_t>(rng.below(600)));
-    r.request_class = static_cast<std::uint16_t>(rng.below(2));
-    r.acceptance = static_cast<float>(rng.uniform());
-    trace.push_back(r);
-  }
-  set_trace(o, std::move(trace));
-  for (double t = 1.5; t < scene.seconds; t += 2) {
-    const double block = t > 5 && rng.uniform() < 0.5 ? 32 : 16;
-    scene.changes.push_back(
-        {t, {static_cast<double>(rng.below(5)), rng.uniform() < 0.5 ? 0.0 : 300.0, block}});
-  }
-  return scene;
-}
-
-struct Outcome {
-  Totals totals;
-  std::vector<RequestRow> rows;
-  std::vector<serving::Observation> seen;
-};
-
-Outcome play(const Scene& scene, bool step_by_step) {
-  TwinOptions options = scene.options;
-  options.step_by_step = step_by_step;
-  const auto twin = make_twin(options);
-  Outcome out;
-  for (const auto& [at, setting] : scene.changes) {
-    twin->wait_until(time_at(at));
-    out.seen.push_back(twin->observe());
-    (void)twin->apply(setting);
-  }
-  twin->wait_until(time_at(scene.seconds));
-  twin->drain();
-  out.totals = twin->totals();
-  out.rows = twin->requests();
-  return out;
-}
-
-bool same(const Quantiles& a, const Quantiles& b) {
-  return a.mean == b.mean && a.p50 == b.p50 && a.p90 == b.p90 && a.p95 == b.p95 && a.p99 == b.p99 &&
-         a.n == b.n;
-}
-
-bool same(const Totals& a, const Totals& b) {
-  return a.ledger == b.ledger && a.steps == b.steps && a.preemptions == b.preemptions &&
-         a.recomputed_tokens == b.recomputed_tokens && a.good_tokens == b.good_tokens &&
-         a.batch_histogram == b.batch_histogram && a.tokens_per_step == b.tokens_per_step &&
-         a.busy_fraction == b.busy_fraction && a.kv_use_mean == b.kv_use_mean &&
-         a.kv_use_max == b.kv_use_max && a.simulated_s == b.simulated_s &&
-         a.worst_5_min_attainment == b.worst_5_min_attainment && same(a.ttft_ms, b.ttft_ms) &&
-         same(a.tpot_ms, b.tpot_ms) && same(a.max_gap_ms, b.max_gap_ms) && same(a.e2e_ms, b.e2e_ms);
-}
-
-bool same(const RequestRow& a, const RequestRow& b) {
-  return a.ttft_ms == b.ttft_ms && a.tpot_ms == b.tpot_ms && a.max_gap_ms == b.max_gap_ms &&
-         a.e2e_ms == b.e2e_ms && a.broke == b.broke && a.replica == b.replica &&
-         a.output_tokens == b.output_tokens;
-}
-
+// The long form: bench/twin_equality.cc.
 RC_GTEST_PROP(TwinExact, run_length_steps_equal_single_steps_to_the_last_digit, ()) {
   const Scene scene = random_scene(*rc::gen::arbitrary<std::uint32_t>());
-  const Outcome fast = play(scene, false), slow = play(scene, true);
-  RC_ASSERT(same(fast.totals, slow.totals));
-  for (std::size_t i = 0; i < fast.rows.size(); ++i) RC_ASSERT(same(fast.rows[i], slow.rows[i]));
-  for (std::size_t i = 0; i < fast.seen.size(); ++i) {
-    RC_ASSERT(fast.seen[i].running == slow.seen[i].running);
-    RC_ASSERT(fast.seen[i].waiting == slow.seen[i].waiting);
-    for (std::size_t c = 0; c < 2; ++c) {
-      RC_ASSERT(fast.seen[i].classes[c].bad_by == slow.seen[i].classes[c].bad_by);
-    }
+  RC_ASSERT(same(play(scene, false), play(scene, true)));
+}
+
+TEST(TwinExact, two_hundred_fixed_scenes_are_equal_and_use_every_mechanism) {
+  std::uint64_t preemptions = 0, rejected = 0, cut = 0;
+  double hits = 0, drafts = 0;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    const Scene scene = random_scene(seed);
+    const Outcome fast = play(scene, false);
+    ASSERT_TRUE(same(fast, play(scene, true))) << "seed " << seed;
+    preemptions += fast.totals.preemptions;
+    rejected += fast.totals.ledger.rejected;
+    cut += fast.totals.ledger.cut;
+    hits += fast.totals.prefix_hit_rate;
+    drafts += fast.totals.tokens_per_step - 1;
   }
+  EXPECT_GT(preemptions, 1000u);
+  EXPECT_GT(rejected, 1000u);
+  EXPECT_GT(cut, 100u);
+  EXPECT_GT(hits, 5);
+  EXPECT_GT(drafts, 20);
 }
 
 RC_GTEST_PROP(TwinExact, every_request_ends_in_one_row_and_after_it_began, ()) {

@@ -72,7 +72,10 @@ TEST(TwinCreate, refuses_a_cache_that_cannot_hold_one_request) {
   EXPECT_EQ(refusal(options), "");
   options.fleet.pools[0].engine.kv_cache_blocks.reset();
   options.fleet.pools[0].model = "llama-3.1-70b";  // 141 GB of weights on one GPU
-  EXPECT_TRUE(names(refusal(options), "KV cache"));
+  EXPECT_TRUE(names(refusal(options), "weights of llama-3.1-70b"));
+  options.fleet.pools[0].tp = 2;
+  options.fleet.pools[0].engine.gpu_memory_utilization = 0.83;
+  EXPECT_TRUE(names(refusal(options), "nothing to the KV cache"));
 }
 
 TEST(TwinCreate, refuses_traces_that_are_not_traces) {

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "arqon/workload/multi_client.h"
+#include "arqon/workload/variates.h"
 
 namespace arqon::workload {
 namespace {

@@ -46,7 +46,8 @@ Status check(const Spikes& s, double duration_s) {
   }
   if (!(s.factor_min >= 0 && s.factor_min <= s.factor_max && s.factor_max <= 1000) ||
       !(s.seconds_min > 0 && s.seconds_min <= s.seconds_max && s.seconds_max <= 86400)) {
-    return invalid("spikes: factor must be a range inside [0, 1000], seconds one inside (0, 86400]");
+    return invalid("spikes: factor must be a range inside [0, 1000], seconds one inside (0, "
+                   "86400]");
   }
   return {};
 }

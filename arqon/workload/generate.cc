@@ -10,9 +10,11 @@
 
 #include "arqon/base/assert.h"
 #include "arqon/base/rng.h"
+#include "arqon/workload/acceptance_rows.h"
 #include "arqon/workload/arrivals.h"
 #include "arqon/workload/envelope.h"
 #include "arqon/workload/lengths.h"
+#include "arqon/workload/servegen.h"
 #include "arqon/workload/sessions.h"
 #include "arqon/workload/trace_reader.h"
 
@@ -134,6 +136,7 @@ class Drawer {
         mix_(rng.stream("mix")),
         lengths_(rng.stream("lengths")),
         acceptance_(rng.stream("acceptance")),
+        acceptance_row_(static_cast<std::uint8_t>(find_acceptance_row(spec.acceptance.row))),
         sigma_(spec.acceptance.quality_sigma),
         backfill_(spec.priority == "backfill"),
         retries_(static_cast<std::uint8_t>(spec.retries)) {
@@ -154,6 +157,7 @@ class Drawer {
       request.output_tokens = lengths.output_tokens;
     }
     request.acceptance = accepted(phase.acceptance, index);
+    request.acceptance_row = acceptance_row_;
     request.backfill = backfill_;
     request.retries = retries_;
     if (sessions_) sessions_->join(request, index);
@@ -185,6 +189,7 @@ class Drawer {
 
   std::vector<Phase> phases_;
   Rng mix_, lengths_, acceptance_;
+  std::uint8_t acceptance_row_;
   double sigma_;
   bool backfill_;
   std::uint8_t retries_;
@@ -300,7 +305,10 @@ Result<Trace> from_trace(const Spec& spec, const TraceSource& source,
     return invalid(fmt::format("scale must lie in (0, 1e4] (got {})", source.scale));
   }
   const std::filesystem::path path = options.folder / source.path;  // an absolute one stays
-  Result<TraceRows> rows = read_trace(source.format, path, options.classes);
+  const double span_s = options.duration_s * std::max(1.0, source.scale);
+  Result<TraceRows> rows = source.format == "servegen"
+                               ? read_servegen(path, span_s, rng.stream("servegen"))
+                               : read_trace(source.format, path, options.classes);
   if (!rows) return tl::unexpected<Error>(rows.error());
   const bool classed = rows->front().request_class >= 0;
   const bool remixed = !spec.segments.empty() && spec.segments.front().at_s <= 0 &&

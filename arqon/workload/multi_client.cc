@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "arqon/workload/variates.h"
+
 namespace arqon::workload {
 namespace {
 
@@ -103,25 +105,6 @@ Result<std::vector<Duration>> multi_client_arrivals(const GeneratorSource& sourc
     if (at < duration_s) out.push_back(from_seconds(at));
   }
   return out;
-}
-
-// Marsaglia and Tsang 2000; shapes under 1 by the usual power of a uniform.
-double gamma_gap(double cv, Rng& rng) {
-  const double shape = 1 / (cv * cv);
-  const double a = shape < 1 ? shape + 1 : shape;
-  const double d = a - 1.0 / 3, c = 1 / std::sqrt(9 * d);
-  double x = 0;
-  while (true) {
-    const double z = rng.normal();
-    const double v = std::pow(1 + c * z, 3);
-    const double u = 1 - rng.uniform();
-    if (v > 0 && std::log(u) < z * z / 2 + d - d * v + d * std::log(v)) {
-      x = d * v;
-      break;
-    }
-  }
-  if (shape < 1) x *= std::pow(1 - rng.uniform(), 1 / shape);
-  return x / shape;
 }
 
 }  // namespace arqon::workload

@@ -20,7 +20,4 @@ Result<std::vector<Duration>> multi_client_arrivals(const GeneratorSource& sourc
                                                     const std::vector<RatePoint>& rates,
                                                     double duration_s, const Rng& rng);
 
-// A gap with mean 1: Gamma with the coefficient of variation `cv` > 0.
-double gamma_gap(double cv, Rng& rng);
-
 }  // namespace arqon::workload

@@ -12,7 +12,7 @@ namespace arqon::workload {
 // A recorded trace. Timestamps are jittered inside their grid where it is coarse; a trace shorter
 // than the run loops and is re-thinned by the seed.
 struct TraceSource {
-  std::string format;         // "azure", "mooncake", "csv"
+  std::string format;         // "azure", "mooncake", "servegen", "csv"
   std::string path;           // as the user gave it; relative to the scenario's folder
   double scale = 1;           // < 1 thins, > 1 compresses time; the result says which
   std::string request_class;  // class of every request, unless a segment's mix re-draws it
@@ -94,6 +94,7 @@ struct Sessions {
 
 // Speculative decoding as the workload sees it.
 struct Acceptance {
+  std::string row;             // of acceptance_rows.h; "" = the same chance at every position
   double conditional = 0.62;   // chance that a draft token is accepted, given all before it were
   double draft_ms_base = 0.3;  // draft cost of a step: base + per_k * k
   double draft_ms_per_k = 0.6;

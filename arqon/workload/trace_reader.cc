@@ -46,7 +46,12 @@ class Lines {
   }
   Status add(TraceRows& rows, TraceRow row) const {
     if (rows.size() >= kRowsMax) return error("more than 20 million rows");
-    if (!rows.empty() && row.at < rows.back().at) return error("earlier than the row before");
+    if (!rows.empty() && row.at < rows.back().at) {
+      return error(fmt::format("{} s after the first row, which is earlier than the row before "
+                               "({} s): "
+                               "rows must be in the order of time",
+                               to_seconds(row.at), to_seconds(rows.back().at)));
+    }
     rows.push_back(row);
     return {};
   }
@@ -147,6 +152,11 @@ std::optional<std::int64_t> whole_field(const wire::Value& object, std::string_v
   return static_cast<std::int64_t>(n);
 }
 
+std::string shown_field(const wire::Value& object, std::string_view name) {
+  const wire::Value* member = object.find(name);
+  return member == nullptr ? "nothing" : shown(wire::write_json(*member));
+}
+
 // Of a Mooncake row; null when it has none, nothing when they are not what they should be.
 std::optional<std::shared_ptr<const PromptHashes>> hash_ids(const wire::Value& row,
                                                             std::int64_t input) {
@@ -207,7 +217,7 @@ Result<TraceRows> parse_azure(std::string_view text, std::string_view file) {
       return tl::unexpected<Error>(s.error());
     }
   }
-  if (rows.empty()) return lines.error("no rows");
+  if (rows.empty()) return lines.error("no rows: a trace needs at least one request");
   return rows;
 }
 
@@ -226,17 +236,25 @@ Result<TraceRows> parse_mooncake(std::string_view text, std::string_view file) {
     const auto in = whole_field(*value, "input_length", 1, kTokensMax);
     const auto out = whole_field(*value, "output_length", 1, kTokensMax);
     if (!in || !out) {
-      return lines.error(fmt::format(
-          "input_length and output_length must be whole numbers from 1 to {}", kTokensMax));
+      return lines.error(
+          fmt::format("input_length and output_length must be whole numbers from 1 to {} "
+                      "(got {}, {})",
+                      kTokensMax, shown_field(*value, "input_length"),
+                      shown_field(*value, "output_length")));
     }
     const auto at = whole_field(*value, "timestamp", 0, kMsMax);
-    if (!at) return lines.error(fmt::format("timestamp must be ms from 0 to {}", kMsMax));
+    if (!at) {
+      return lines.error(fmt::format("timestamp must be ms from 0 to {} (got {})", kMsMax,
+                                     shown_field(*value, "timestamp")));
+    }
     if (rows.empty()) first = *at;
     auto hashes = hash_ids(*value, *in);
     if (!hashes) {
-      return lines.error(fmt::format("hash_ids must be whole numbers from 0 to {}, one for each block "
-                                     "of {} tokens of the input and no more",
-                                     kHashMax, PromptHashes{}.block_tokens));
+      return lines.error(fmt::format("hash_ids must be whole numbers from 0 to {}, one for each "
+                                     "block "
+                                     "of {} tokens of the input and no more (got {})",
+                                     kHashMax, PromptHashes{}.block_tokens,
+                                     shown_field(*value, "hash_ids")));
     }
     const TraceRow row{std::chrono::milliseconds(*at - first), static_cast<std::uint32_t>(*in),
                        static_cast<std::uint32_t>(*out), -1, std::move(*hashes)};
@@ -245,7 +263,7 @@ Result<TraceRows> parse_mooncake(std::string_view text, std::string_view file) {
     }
     if (Status s = lines.add(rows, row); !s) return tl::unexpected<Error>(s.error());
   }
-  if (rows.empty()) return lines.error("no rows");
+  if (rows.empty()) return lines.error("no rows: a trace needs at least one request");
   return rows;
 }
 
@@ -290,7 +308,7 @@ Result<TraceRows> parse_csv(std::string_view text, std::string_view file,
     }
     if (Status s = lines.add(rows, row); !s) return tl::unexpected<Error>(s.error());
   }
-  if (rows.empty()) return lines.error("no rows");
+  if (rows.empty()) return lines.error("no rows: a trace needs at least one request");
   return rows;
 }
 

@@ -38,6 +38,8 @@ TEST(TraceReader, reads_mooncake_and_ignores_what_it_does_not_know) {
   EXPECT_EQ((*rows)[1].at, std::chrono::seconds(3));
   EXPECT_EQ((*rows)[1].prompt_tokens, 5u);
   EXPECT_EQ((*rows)[0].output_tokens, 500u);
+  EXPECT_EQ((*rows)[0].hashes->chain, (std::vector<std::uint64_t>{0, 1}));
+  EXPECT_EQ((*rows)[1].hashes, nullptr);
 }
 
 TEST(TraceReader, reads_csv_with_classes) {
@@ -102,6 +104,20 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"mooncake", "{\"timestamp\": \"0\", \"input_length\": 1, \"output_length\": 1}\n",
             "f:1", "timestamp"},
         Bad{"mooncake", std::string(2 << 20, '['), "f:1", "1 MiB"},
+        Bad{"mooncake",
+            "{\"timestamp\": 0, \"input_length\": 513, \"output_length\": 1, \"hash_ids\": [1, "
+            "2, 3]}",
+            "f:1", "[1,2,3]"},
+        Bad{"mooncake",
+            "{\"timestamp\": 0, \"input_length\": 1, \"output_length\": 1, \"hash_ids\": [-1]}", "
+            ""f:1",
+            "hash_ids"},
+        Bad{"mooncake",
+            "{\"timestamp\": 0, \"input_length\": 1e9, \"output_length\": 1}", "f:1", "(got 1"},
+        Bad{"csv", kCsv, "f:1", "no rows"}, Bad{"csv", kCsv + "0,nan,1\n", "f:2", "\"nan\""},
+        Bad{"csv", kCsv + "0,1000000000,1\n", "f:2", "\"1000000000\""},
+        Bad{"csv", kCsv + "-3.5,1,1\n", "f:2", "\"-3.5\""},
+        Bad{"csv", kCsv + "1,1,1\n0.5,1,1\n", "f:3", "order of time"},
         Bad{"csv", "a,b,c\n1,2,3\n", "f:1", "arrival_s"},
         Bad{"csv", kCsv + "nan,1,1\n", "f:2", "arrival_s"},
         Bad{"csv", kCsv + "1e300,1,1\n", "f:2", "arrival_s"},

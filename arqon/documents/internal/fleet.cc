@@ -6,6 +6,7 @@
 #include "arqon/documents/internal/hardware.h"
 #include "arqon/documents/internal/keys.h"
 #include "arqon/documents/internal/scenario_parts.h"
+#include "arqon/sim/checks.h"
 #include "arqon/sim/model_data.h"
 
 namespace arqon::documents::internal {
@@ -29,6 +30,51 @@ void each_option(Spec& spec, Visit visit) {
   visit(kPoolKnobs[7], spec.block_size);
   visit(kPoolKnobs[8], spec.gpu_memory_utilization);
   visit(kPoolKnobs[9], spec.kv_cache_blocks);
+  visit(kPoolKnobs[10], spec.deadline_shed);
+}
+
+// What the scheduler is built with; no knob moves it.
+void read_scheduling(const Section& section, sim::EngineSpec& out) {
+  constexpr std::size_t kListMax = 64;
+  assign(out.prefix_caching, section.get("prefix_caching").boolean());
+  assign(out.watermark, section.get("watermark").number({.min = 0, .max = 0.5}));
+  const Node preferred = section.get("preferred_batch_sizes");
+  if (preferred) {
+    for (const Node& item : preferred.items(kListMax)) {
+      out.preferred_batch_sizes.push_back(item.integer({.min = 1, .max = 65536}).value_or(1));
+    }
+    if (out.scheduler != "triton") preferred.fail_key("goes with scheduler \"triton\" only");
+  }
+  const Node bands = section.get("speculation_by_batch");
+  if (!bands) return;
+  for (const Node& item : bands.items(kListMax)) {
+    const Section step(item, kSpeculationStepKeys);
+    const Node most = step.need("batch_max");
+    const std::int64_t before =
+        out.speculation_by_batch.empty() ? 0 : out.speculation_by_batch.back().batch_max;
+    const std::int64_t batch_max = most.integer(kCountFromOne).value_or(before + 1);
+    if (batch_max <= before) most.fail("must be above the one before it");
+    const std::int64_t k = step.need("k").integer({.min = 0, .max = 64}).value_or(0);
+    out.speculation_by_batch.push_back({batch_max, k});
+  }
+}
+
+wire::Object scheduling_object(const sim::EngineSpec& engine, wire::Object out) {
+  out.emplace_back("prefix_caching", engine.prefix_caching);
+  out.emplace_back("watermark", wire::compact_number(engine.watermark));
+  if (!engine.preferred_batch_sizes.empty()) {
+    wire::Array sizes;
+    for (const std::int64_t size : engine.preferred_batch_sizes) sizes.emplace_back(size);
+    out.emplace_back("preferred_batch_sizes", std::move(sizes));
+  }
+  if (!engine.speculation_by_batch.empty()) {
+    wire::Array bands;
+    for (const auto& step : engine.speculation_by_batch) {
+      bands.emplace_back(wire::Object{{"batch_max", step.batch_max}, {"k", step.k}});
+    }
+    out.emplace_back("speculation_by_batch", std::move(bands));
+  }
+  return out;
 }
 
 sim::EngineSpec read_engine(const Node& node) {
@@ -45,18 +91,27 @@ sim::EngineSpec read_engine(const Node& node) {
       assign(option, section.get(knob.name).number(range));
     }
   });
+  if (out.block_size && (*out.block_size % 16 != 0 || *out.block_size > 256)) {
+    section.get("block_size").fail(std::string(kBlockRule));
+  }
   assign(out.async_scheduling, section.get("async_scheduling").boolean());
+  read_scheduling(section, out);
   return out;
 }
 
-void read_tp(const Node& node, int& tp) {
+// False when it was refused.
+bool read_tp(const Node& node, const sim::ModelData* model, int& tp) {
+  if (!node) return true;
   const auto read = node.integer({.min = 1, .max = 8});
-  if (!read) return;
-  if (*read != 1 && *read != 2 && *read != 4 && *read != 8) {
-    node.fail("must be 1, 2, 4 or 8");
-    return;
+  if (!read) return false;
+  const std::string fault =
+      model == nullptr ? "" : sim::split_fault(*model, static_cast<int>(*read));
+  if (!fault.empty()) {
+    node.fail(fault);
+    return false;
   }
   tp = static_cast<int>(*read);
+  return true;
 }
 
 void read_counts(const Section& section, sim::PoolSpec& out) {
@@ -83,7 +138,8 @@ sim::PoolSpec read_pool(const Node& node, const std::filesystem::path& folder) {
   }
   read_model(section.need("model"), out);
   read_gpu(section.need("gpu"), out);
-  read_tp(section.get("tp"), out.tp);
+  const sim::ModelData* model = sim::model_of(out);
+  const bool shared = read_tp(section.get("tp"), model, out.tp);
   const Node dtype = section.get("dtype");
   if (const auto index = dtype.one_of(kDtypes)) out.dtype = kDtypes[*index];
   const sim::GpuData* gpu = sim::gpu_of(out);
@@ -96,6 +152,11 @@ sim::PoolSpec read_pool(const Node& node, const std::filesystem::path& folder) {
   assign(out.quality, section.get("quality").number(kFraction));
   out.engine = read_engine(section.get("engine"));
   read_pool_calibration(section.get("calibration"), folder, out);
+  if (shared && model != nullptr && gpu != nullptr) {
+    const std::string fault = sim::memory_fault(out);
+    const Node at = section.has("tp") ? section.get("tp") : section.get("model");
+    if (!fault.empty()) at.fail(fault);
+  }
   return out;
 }
 
@@ -105,7 +166,7 @@ wire::Object engine_object(const sim::EngineSpec& engine) {
     if (option) out.emplace_back(knob.name, wire::compact_number(static_cast<double>(*option)));
   });
   out.emplace_back("async_scheduling", engine.async_scheduling);
-  return out;
+  return scheduling_object(engine, std::move(out));
 }
 
 }  // namespace
@@ -155,6 +216,7 @@ sim::FleetSpec read_fleet(const Node& node, const std::filesystem::path& folder)
   assign(out.kv_transfer.gb_per_s, link.get("gb_per_s").number({.min = 0.001, .max = 1e6}));
   assign(out.kv_transfer.latency_ms, link.get("latency_ms").number({.min = 0.5, .max = 60000}));
   assign(out.noise, section.get("noise").boolean());
+  assign(out.sampled_speculation, section.get("sampled_speculation").boolean());
   assign(out.restart_load_s, section.get("restart_load_s").number(kLoadS));
   assign(out.wake_s, section.get("wake_s").number(kLoadS));
   return out;
@@ -187,6 +249,7 @@ wire::Object fleet_object(const sim::FleetSpec& fleet) {
            wire::Object{{"gb_per_s", wire::compact_number(fleet.kv_transfer.gb_per_s)},
                         {"latency_ms", wire::compact_number(fleet.kv_transfer.latency_ms)}}},
           {"noise", fleet.noise},
+          {"sampled_speculation", fleet.sampled_speculation},
           {"restart_load_s", wire::compact_number(fleet.restart_load_s)},
           {"wake_s", wire::compact_number(fleet.wake_s)}};
 }

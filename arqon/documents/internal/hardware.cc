@@ -75,6 +75,12 @@ void read_model(const Node& node, sim::PoolSpec& pool) {
   for (const ModelMember& member : kModelMembers) {
     assign(data.*member.value, section.need(member.name).integer(member.range));
   }
+  const Node experts = section.get("experts");
+  assign(data.experts, experts.integer({.min = 0, .max = 4096}));
+  assign(data.experts_active, section.get("experts_active").integer({.min = 0, .max = 4096}));
+  if ((data.experts > 0) != (data.experts_active > 0) || data.experts_active > data.experts) {
+    experts.fail("goes with experts_active, from 1 to as many as there are experts");
+  }
   if (data.kv_heads > 0 && std::fmod(data.query_heads, data.kv_heads) != 0) {
     section.get("kv_heads").fail("must divide query_heads");
   }
@@ -112,6 +118,10 @@ wire::Value model_value(const sim::PoolSpec& pool) {
   wire::Object out{{"name", pool.model}};
   for (const ModelMember& member : kModelMembers) {
     out.emplace_back(member.name, wire::compact_number((*pool.own_model).*member.value));
+  }
+  if (pool.own_model->experts > 0) {
+    out.emplace_back("experts", wire::compact_number(pool.own_model->experts));
+    out.emplace_back("experts_active", wire::compact_number(pool.own_model->experts_active));
   }
   return out;
 }

@@ -67,13 +67,14 @@ inline constexpr std::array kProtectiveWays = std::to_array<string_view>({"down"
 // -- scenario: fleet
 inline constexpr std::array kFleetKeys =
     std::to_array<string_view>({"pools", "router", "events", "kv_transfer", "noise",
-                                "restart_load_s", "wake_s"});
+                                "sampled_speculation", "restart_load_s", "wake_s"});
 inline constexpr std::array kPoolKeys = std::to_array<string_view>(
     {"name", "model", "gpu", "tp", "dtype", "replicas", "replicas_max", "prefill_replicas",
      "price_per_gpu_hour", "price_per_million_tokens", "quality", "engine",
      "calibration"});
 inline constexpr std::array kOwnModelKeys = std::to_array<string_view>(
-    {"name", "layers", "hidden", "query_heads", "kv_heads", "head_dim", "mlp_width", "vocabulary"});
+    {"name", "layers", "hidden", "query_heads", "kv_heads", "head_dim", "mlp_width", "vocabulary",
+     "experts", "experts_active"});
 inline constexpr std::array kOwnGpuKeys = std::to_array<string_view>(
     {"name", "like", "memory_gb", "bandwidth_gb_per_s", "matmul_tflops", "batch_size",
      "prefill_token_budget"});
@@ -84,7 +85,8 @@ inline constexpr std::array kRouterKeys = std::to_array<string_view>(
     {"policy", "state_age_ms", "weights", "pool_weights", "spill_depth", "cascade"});
 inline constexpr std::array kCascadeKeys = std::to_array<string_view>(
     {"small", "large", "threshold", "separation", "hard_share", "caught", "false_alarms"});
-inline constexpr std::array kKvTransferKeys = std::to_array<string_view>({"gb_per_s", "latency_ms"});
+inline constexpr std::array kKvTransferKeys =
+    std::to_array<string_view>({"gb_per_s", "latency_ms"});
 inline constexpr std::array kEventKeys =
     std::to_array<string_view>({"at_s", "event", "replica", "speed"});
 // In the order of sim::FleetEventKind.
@@ -93,12 +95,15 @@ inline constexpr std::array kEvents = std::to_array<string_view>(
 inline constexpr std::array kEngineKeys = std::to_array<string_view>(
     {"scheduler", "batch_size", "prefill_token_budget", "long_prefill_threshold",
      "queued_token_limit", "speculative_decoding_k", "max_tokens", "max_wait_ms", "block_size",
-     "gpu_memory_utilization", "kv_cache_blocks", "async_scheduling"});
+     "gpu_memory_utilization", "kv_cache_blocks", "async_scheduling", "deadline_shed",
+     "prefix_caching", "watermark", "preferred_batch_sizes", "speculation_by_batch"});
+inline constexpr std::array kSpeculationStepKeys = std::to_array<string_view>({"batch_max", "k"});
 inline constexpr std::array kDtypes = std::to_array<string_view>({"bf16", "fp8"});
 inline constexpr std::array kPolicies =
     std::to_array<string_view>(
         {"least_request", "round_robin", "random", "weighted", "prefix_affine"});
-inline constexpr std::array kSchedulers = std::to_array<string_view>({"vllm-v1"});
+inline constexpr std::array kSchedulers =
+    std::to_array<string_view>({"vllm-v1", "tensorrt-llm", "triton"});
 
 // The knobs of a pool: what may follow "pool." in an address, and what an engine option may be.
 struct PoolKnob {
@@ -119,7 +124,11 @@ inline constexpr std::array kPoolKnobs = std::to_array<PoolKnob>({
     {"block_size", true, 1, 1024, true},
     {"gpu_memory_utilization", false, 0.01, 1, true},
     {"kv_cache_blocks", true, 0, 1073741824, true},
+    {"deadline_shed", false, 0, 1000, false},
 });
+// The attention kernels of vLLM take blocks of 16 tokens and multiples of it.
+inline constexpr string_view kBlockRule =
+    "must be a multiple of 16, at most 256: the attention kernels of vllm-v1 take no other";
 // Counts of replicas: of a pool as a whole, never of one replica.
 inline constexpr std::array kCountKnobs =
     std::to_array<string_view>({"replicas", "prefill_replicas"});
@@ -152,10 +161,10 @@ inline constexpr std::array kClosedLoopKeys = std::to_array<string_view>(
 inline constexpr std::array kGenerators =
     std::to_array<string_view>({"azure-conv", "azure-code", "poisson", "gamma", "multi-client"});
 inline constexpr std::array kTraceFormats =
-    std::to_array<string_view>({"azure", "mooncake", "csv"});
+    std::to_array<string_view>({"azure", "mooncake", "servegen", "csv"});
 inline constexpr std::array kPriorities = std::to_array<string_view>({"online", "backfill"});
 inline constexpr std::array kAcceptanceKeys =
-    std::to_array<string_view>({"conditional", "draft_ms", "quality_sigma"});
+    std::to_array<string_view>({"conditional", "row", "draft_ms", "quality_sigma"});
 inline constexpr std::array kDraftKeys = std::to_array<string_view>({"base", "per_k"});
 inline constexpr std::array kLengthsKeys =
     std::to_array<string_view>({"prompt_tokens", "output_tokens"});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "arqon/documents/internal/keys.h"
 #include "arqon/documents/internal/parameters.h"
@@ -119,6 +120,10 @@ void fit_engine(const Section& section, const Target& target, Parameter& p) {
   if (p.max > knob.max) {
     section.get("max").fail(fmt::format("must be {} or less", wire::shortest(knob.max)));
   }
+  if (knob.name == "block_size" &&
+      (std::fmod(p.min, 16) != 0 || std::fmod(p.grid_step(), 16) != 0 || p.max > 256)) {
+    section.get(p.max > 256 ? "max" : "min").fail(fmt::format("each value {}", kBlockRule));
+  }
   if (knob.restart && !section.has("class")) p.change_class = ChangeClass::kRestart;
   if (knob.restart && p.change_class != ChangeClass::kRestart &&
       p.change_class != ChangeClass::kForbidden) {
@@ -135,17 +140,21 @@ void fit_count(const Section& section, const Target& target, Parameter& p) {
   const bool all = target.count == kCountKnobs[0];
   const sim::PoolSpec& pool = *target.pool;
   if (p.type != ParamType::kInt) {
-    (section.has("type") ? section.get("type") : section.node()).fail("this knob needs type \"int\"");
+    (section.has("type") ? section.get("type") : section.node()).fail("this knob needs type "
+                                                                      "\"int\"");
     return;
   }
   const int low = all ? 1 : 0, high = seats_of(pool) - (all ? 0 : 1);
   if (p.min < low) section.get("min").fail(fmt::format("must be {} or more", low));
   if (p.max > high) {
-    section.get("max").fail(fmt::format("must be {} or less: the pool has {} replicas at most", high,
+    section.get("max").fail(fmt::format("must be {} or less: the pool has {} replicas at most", "
+                                        "high,
                                         seats_of(pool)));
   }
   const double now = all ? pool.replicas : pool.prefill_replicas;
-  if (!p.default_value && Space({p}).contains(std::span(&now, 1))) p.default_value = {{now}};
+  if (!p.default_value && Space({p}).contains(std::span(&now, 1))) {
+    p.default_value = std::vector<double>{now};
+  }
 }
 
 void check_simplex(const Section& section, const Parameter& p, std::size_t parts,

@@ -4,6 +4,7 @@
 
 #include "arqon/documents/internal/keys.h"
 #include "arqon/documents/internal/scenario_parts.h"
+#include "arqon/workload/acceptance_rows.h"
 #include "arqon/workload/lengths.h"
 
 namespace arqon::documents::internal {
@@ -95,6 +96,14 @@ workload::Source read_source(const Node& node, const std::vector<std::string>& c
 workload::Acceptance read_acceptance(const Node& node) {
   const Section section(node, kAcceptanceKeys);
   workload::Acceptance out;
+  std::vector<string_view> rows;
+  for (const workload::AcceptanceRow& row : workload::acceptance_rows()) rows.push_back(row.name);
+  if (const auto index = section.get("row").one_of(rows)) {
+    const workload::AcceptanceRow& row = workload::acceptance_rows()[*index];
+    out.row = row.name;
+    out.conditional = row.conditional[0];
+    out.quality_sigma = row.quality_sigma;
+  }
   assign(out.conditional, section.get("conditional").number(kFraction));
   const Section draft(section.get("draft_ms"), kDraftKeys);
   assign(out.draft_ms_base, draft.get("base").number(kDraftMs));
@@ -310,14 +319,15 @@ wire::Object workload_object(const workload::Spec& spec) {
         wire::Object{{"prompt_tokens", range(own.prompt_tokens_min, own.prompt_tokens_max)},
                      {"output_tokens", range(own.output_tokens_min, own.output_tokens_max)}});
   }
-  wire::Object out{
-      {"source", source_object(spec.source)},
-      {"acceptance",
-       wire::Object{{"conditional", wire::compact_number(a.conditional)},
-                    {"draft_ms", wire::Object{{"base", wire::compact_number(a.draft_ms_base)},
-                                              {"per_k", wire::compact_number(a.draft_ms_per_k)}}},
-                    {"quality_sigma", wire::compact_number(a.quality_sigma)}}},
-      {"priority", spec.priority}};
+  wire::Object acceptance{
+      {"conditional", wire::compact_number(a.conditional)},
+      {"draft_ms", wire::Object{{"base", wire::compact_number(a.draft_ms_base)},
+                                {"per_k", wire::compact_number(a.draft_ms_per_k)}}},
+      {"quality_sigma", wire::compact_number(a.quality_sigma)}};
+  if (!a.row.empty()) acceptance.emplace_back("row", a.row);
+  wire::Object out{{"source", source_object(spec.source)},
+                   {"acceptance", std::move(acceptance)},
+                   {"priority", spec.priority}};
   append_traffic(spec, out);
   if (!lengths.empty()) out.emplace_back("lengths", std::move(lengths));
   out.emplace_back("segments", std::move(segments));
