@@ -82,8 +82,8 @@ Result<std::vector<ServeGenWindow>> windows_of(std::string_view text, std::strin
                                  file, line, kRateMax));
     }
     if (!out.empty() && window->start_s <= out.back().start_s) {
-      return invalid(fmt::format("{}:{}: starts at {} s, not after the window before it ({} s)", "
-                                 "file,
+      return invalid(fmt::format("{}:{}: starts at {} s, not after the window before it ({} s)",
+                                 file,
                                  line, window->start_s, out.back().start_s));
     }
     if (out.size() >= kWindowsMax) return invalid(fmt::format("{}: too many windows", file));
