@@ -1,17 +1,21 @@
 // How true the twin is to measured rows of real engines.
-//   fidelity ROWS.csv [--fit even|odd|tp=2|tp=8] [--rows] [--set NAME=VALUE]...
-// Without --fit the shipped constants are scored on every row. --fit fits five scalars on the named
-// half and scores the other: even and odd are positions in the file, tp=N the rows of that width.
+//   fidelity ROWS.csv [--fit HALF] [--score OTHER.csv] [--rows] [--set NAME=VALUE]...
+// Without --fit the shipped constants are scored on every row. --fit fits six scalars of each
+// deployment (engine and version) on the named half and scores the other: `even`, `odd`,
+// `even-pairs` and `odd-pairs` are positions in the file, `tp=N` the rows of that width, `all` goes
+// with --score, another file.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdlib>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "arqon/sim/model_data.h"
 #include "bench/fidelity_fit.h"
 #include "bench/fidelity_rows.h"
 
@@ -161,31 +165,11 @@ void print_rows(const std::vector<Scored>& rows) {
   }
 }
 
-void report(const std::vector<Row>& rows, const sim::Calibration& calibration, bool each) {
-  std::vector<Scored> scored;
-  for (const Row& row : rows) scored.push_back({row, predict(row, calibration)});
-  if (each) print_rows(scored);
-  print_errors("all", scored);
-  std::vector<std::string> models;
-  for (const Row& row : rows) {
-    if (std::find(models.begin(), models.end(), row.model) == models.end()) {
-      models.push_back(row.model);
-    }
-  }
-  for (const std::string& model : models) {
-    std::vector<Scored> part;
-    for (const Scored& s : scored) {
-      if (s.row.model == model) part.push_back(s);
-    }
-    print_errors("  " + model, part);
-  }
-  print_starved(scored);
-  print_decisions(scored);
-}
-
 bool in_half(std::string_view half, const Row& row, std::size_t index) {
   if (half == "even") return index % 2 == 0;
   if (half == "odd") return index % 2 == 1;
+  if (half == "even-pairs") return index / 2 % 2 == 0;
+  if (half == "odd-pairs") return index / 2 % 2 == 1;
   return half == fmt::format("tp={}", row.tp);
 }
 
@@ -215,35 +199,99 @@ bool set(std::string_view text, sim::Calibration& calibration) {
   return true;
 }
 
+using Constants = std::map<std::string, sim::Calibration>;  // by deployment
+
+Constants shipped(const std::vector<Row>& rows, const std::vector<std::string_view>& sets) {
+  Constants out;
+  for (const Row& row : rows) {
+    sim::Calibration& c = out[row.deployment()];
+    c = sim::find_engine(row.backend)->calibration;
+    for (const std::string_view text : sets) set(text, c);
+  }
+  return out;
+}
+
+void report(const std::vector<Row>& rows, const Constants& constants, bool each) {
+  std::vector<Scored> scored;
+  for (const Row& row : rows) scored.push_back({row, predict(row, constants.at(row.deployment()))});
+  if (each) print_rows(scored);
+  print_errors("all", scored);
+  std::vector<std::string> models;
+  for (const Row& row : rows) {
+    if (std::find(models.begin(), models.end(), row.model) == models.end()) {
+      models.push_back(row.model);
+    }
+  }
+  for (const std::string& model : models) {
+    std::vector<Scored> part;
+    for (const Scored& s : scored) {
+      if (s.row.model == model) part.push_back(s);
+    }
+    print_errors("  " + model, part);
+  }
+  print_starved(scored);
+  print_decisions(scored);
+}
+
+// Each deployment's constants from its own rows.
+void fit_each(const std::vector<Row>& rows, Constants& constants) {
+  for (auto& [deployment, calibration] : constants) {
+    std::vector<Row> own;
+    for (const Row& row : rows) {
+      if (row.deployment() == deployment) own.push_back(row);
+    }
+    if (own.empty()) continue;
+    calibration = fit(own, calibration);
+    fmt::print("fitted on {} rows of {}:", own.size(), deployment);
+    for (const Named& named : kNamed) {
+      fmt::print(" {}={:.4g}", named.name, calibration.*named.member);
+    }
+    fmt::print("\n");
+  }
+}
+
+Result<std::vector<Row>> read_known(const std::string& file) {
+  Result<Rows> rows = read_rows(file);
+  if (!rows) return tl::unexpected<Error>(rows.error());
+  if (rows->skipped > 0) fmt::print("{}: {} rows of unknown models\n", file, rows->skipped);
+  return std::move(rows->rows);
+}
+
 int run(int argc, char** argv) {
-  std::string half;
+  std::string half, other;
   bool each = false;
-  sim::Calibration calibration;
+  std::vector<std::string_view> sets;
   for (int i = 2; i < argc; ++i) {
     const std::string_view arg = argv[i];
     if (arg == "--rows") each = true;
     if (arg == "--fit" && i + 1 < argc) half = argv[++i];
-    if (arg == "--set" && i + 1 < argc) set(argv[++i], calibration);
+    if (arg == "--score" && i + 1 < argc) other = argv[++i];
+    if (arg == "--set" && i + 1 < argc) sets.push_back(argv[++i]);
   }
-  const Result<std::vector<Row>> rows = read_rows(argv[1]);
-  if (!rows) {
-    fmt::print(stderr, "{}\n", rows.error().message);
+  Result<std::vector<Row>> rows = read_known(argv[1]);
+  Result<std::vector<Row>> others = std::vector<Row>();
+  if (!other.empty()) others = read_known(other);
+  for (const auto* result : {&rows, &others}) {
+    if (*result) continue;
+    fmt::print(stderr, "{}\n", result->error().message);
     return 3;
   }
+  std::vector<Row> fitted, scored = *others;
+  for (std::size_t i = 0; i < rows->size(); ++i) {
+    const bool fits = half == "all" || in_half(half, (*rows)[i], i);
+    if (fits) fitted.push_back((*rows)[i]);
+    if (!fits && other.empty()) scored.push_back((*rows)[i]);
+  }
+  std::vector<Row> all = fitted;
+  all.insert(all.end(), scored.begin(), scored.end());
+  Constants constants = shipped(all, sets);
   if (half.empty()) {
     fmt::print("shipped constants, nothing fitted\n");
-    report(*rows, calibration, each);
-    return 0;
+  } else {
+    fit_each(fitted, constants);
+    fmt::print("fitted on {}; scored on {} other rows\n", half, scored.size());
   }
-  std::vector<Row> fitted, scored;
-  for (std::size_t i = 0; i < rows->size(); ++i) {
-    (in_half(half, (*rows)[i], i) ? fitted : scored).push_back((*rows)[i]);
-  }
-  const sim::Calibration found = fit(fitted, calibration);
-  fmt::print("fitted on {} ({} rows):", half, fitted.size());
-  for (const Named& named : kNamed) fmt::print(" {}={:.4g}", named.name, found.*named.member);
-  fmt::print("\nscored on the other {} rows\n", scored.size());
-  report(scored, found, each);
+  report(scored, constants, each);
   return 0;
 }
 
@@ -252,8 +300,8 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    fmt::print(stderr, "usage: fidelity ROWS.csv [--fit even|odd|tp=2|tp=8] [--rows] "
-                       "[--set NAME=VALUE]...\n");
+    fmt::print(stderr, "usage: fidelity ROWS.csv [--fit even|odd|even-pairs|odd-pairs|tp=N|all] "
+                       "[--score OTHER.csv] [--rows] [--set NAME=VALUE]...\n");
     return 2;
   }
   return arqon::bench::run(argc, argv);

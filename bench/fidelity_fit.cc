@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kRounds = 3;
 constexpr double kTpotSigma = 0.03, kTtftSigma = 0.3;  // of the logarithm
+constexpr double kStarvedSigma = 0.1;                  // of the TTFT of rows that wait for memory
 constexpr double kStarvedKvUse = 0.95;
 constexpr double kStep = 0.05;      // of the logarithm, for slopes
 constexpr double kResidualMax = 3;  // beyond it a row pulls no harder
@@ -19,12 +20,13 @@ struct Scalar {
   double sim::Calibration::*member;
   double prior_sigma;  // of the logarithm
 };
-constexpr std::size_t kScalars = 5;
+constexpr std::size_t kScalars = 6;
 constexpr std::array<Scalar, kScalars> kFitted = {{{&sim::Calibration::host_ms, 0.4},
                                                    {&sim::Calibration::host_ms_per_sequence, 0.7},
                                                    {&sim::Calibration::linear_memory, 0.05},
                                                    {&sim::Calibration::linear_compute, 0.1},
-                                                   {&sim::Calibration::front_end_ms, 0.7}}};
+                                                   {&sim::Calibration::front_end_ms, 0.7},
+                                                   {&sim::Calibration::other_memory_gb, 0.3}}};
 using Vector = std::array<double, kScalars>;
 
 sim::Calibration at(const sim::Calibration& prior, const Vector& logs) {
@@ -41,8 +43,8 @@ std::vector<double> residuals(const std::vector<Row>& rows, const sim::Calibrati
   for (const Row& row : rows) {
     const Predicted p = predict(row, calibration);
     out.push_back(std::log(p.tpot_ms / row.tpot_ms) / kTpotSigma);
-    const bool starved = p.kv_use >= kStarvedKvUse;
-    out.push_back(starved ? 0 : std::log(p.ttft_ms / row.ttft_ms) / kTtftSigma);
+    const double sigma = p.kv_use >= kStarvedKvUse ? kStarvedSigma : kTtftSigma;
+    out.push_back(std::log(p.ttft_ms / row.ttft_ms) / sigma);
   }
   return out;
 }

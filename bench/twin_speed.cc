@@ -1,5 +1,7 @@
 // How fast the twin is on one core, and how its cost grows: docs/reference/simulator.md, "Speed".
 //   twin_speed [REQUESTS_MAX] [PLOT.svg]
+//   twin_speed --once MODE REQUESTS    one run of a mode, or `none`: only its traffic is made
+//                                      for tests/e2e/twin_instructions_test.py
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,7 +22,7 @@ namespace arqon::bench {
 namespace {
 
 struct Case {
-  std::string name;
+  std::string key, name;
   int replicas = 1;
   double rate_per_s = 10;
   bool step_by_step = false;
@@ -68,13 +70,35 @@ Run run(const sim::TwinOptions& options, int tries) {
   return best;
 }
 
+std::vector<Case> cases() {
+  return {{.key = "run", .name = "run-length, 1 replica, 10 requests/s"},
+          {.key = "step", .name = "step by step, the same", .step_by_step = true},
+          {.key = "fleet",
+           .name = "8 replicas, 80 requests/s, prefix caches and affine routing",
+           .replicas = 8,
+           .rate_per_s = 80,
+           .sessions = true}};
+}
+
+// Prints steps, so that nothing can be left out.
+int once(const std::string& mode, double requests) {
+  for (const Case& c : cases()) {
+    if (c.key != mode && mode != "none") continue;
+    const sim::TwinOptions options = twin_of(c, requests / c.rate_per_s);
+    if (mode == "none") {
+      fmt::print("{} requests\n", options.trace->size());
+    } else {
+      const Run r = run(options, 1);
+      fmt::print("{:.0f} requests, {} steps\n", r.requests, r.steps);
+    }
+    return 0;
+  }
+  fmt::print(stderr, "no mode {}\n", mode);
+  return 2;
+}
+
 void print_modes() {
-  const std::vector<Case> cases = {
-      {.name = "run-length, 1 replica, 10 requests/s"},
-      {.name = "step by step, the same", .step_by_step = true},
-      {.name = "8 replicas, 80 requests/s, prefix caches and affine routing", .replicas = 8,
-       .rate_per_s = 80, .sessions = true}};
-  for (const Case& c : cases) {
+  for (const Case& c : cases()) {
     const Run r = run(twin_of(c, 20000 / c.rate_per_s * 5), 5);
     fmt::print("{:<60} {:9.0f} requests/s  ({:.0f} requests, {} steps, hit rate {:.2f})\n", c.name,
                r.requests / r.seconds, r.requests, r.steps, r.hit_rate);
@@ -120,6 +144,9 @@ void write_plot(const char* file, const std::vector<Run>& runs) {
 
 int main(int argc, char** argv) {
   using namespace arqon::bench;
+  if (argc > 3 && std::string(argv[1]) == "--once") {
+    return once(argv[2], std::strtod(argv[3], nullptr));
+  }
   const double most = argc > 1 ? std::strtod(argv[1], nullptr) : 1e6;
   print_modes();
   std::vector<Run> runs;

@@ -85,7 +85,8 @@ function(arqon_fuzz name)
 endfunction()
 
 # arqon_table(TARGET folder/NAME.csv): the rows of a data file as C++ initialisers of strings, for
-# #include "MODULE_PATH/folder/NAME.inc" in a source of the target. The header row is left out.
+# #include "MODULE_PATH/folder/NAME.inc" in a source of the target. The header row is left out. No
+# cell holds a comma, a semicolon or a quote.
 function(arqon_table target csv)
   file(STRINGS ${csv} rows)
   list(POP_FRONT rows)

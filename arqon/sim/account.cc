@@ -148,11 +148,11 @@ void Account::judge_decoding(Sequence& sequence, Ps gap, Ps now) {
   if (now - sequence.arrival > limits.e2e) mark(sequence, Limit::kE2e);
 }
 
-Ps Account::first_token_deadline(const Sequence& sequence, double factor) const {
+Ps Account::queue_deadline(const Sequence& sequence, double factor) const {
   const Limits& limits = limits_[sequence.request_class];
   const double after =
       factor * (limits.ttft + limits.ttft_per_token * static_cast<double>(sequence.prompt));
-  return after < 1e18 ? sequence.arrival + std::llround(after) : kNever;
+  return after < 1e18 ? sequence.queued_at + std::llround(after) : kNever;
 }
 
 void Account::check() const {

@@ -34,8 +34,9 @@ class Account {
   // Counts a limit that `sequence` has broken for good, once.
   void judge_waiting(Sequence& sequence, Ps now);
   void judge_decoding(Sequence& sequence, Ps gap, Ps now);
-  // When `sequence` breaks its TTFT limit, stretched by `factor`; never where there is none.
-  Ps first_token_deadline(const Sequence& sequence, double factor) const;
+  // When a request in a queue has waited there for its TTFT limit times `factor`; never where there
+  // is no limit.
+  Ps queue_deadline(const Sequence& sequence, double factor) const;
   // True when some class could have been broken by a pause as long as `gap`.
   bool gap_matters(Ps gap) const { return gap > gap_limit_min_; }
   // True when some class limits the whole duration.

@@ -13,6 +13,7 @@ namespace arqon::sim {
 // amortised, max_after O(log n). One thread.
 class GapStack {
  public:
+  void reserve(std::size_t entries) { entries_.reserve(entries); }
   // Steps must rise. A run of steps with rising durations may be pushed as its last step alone, as
   // long as nobody asks from inside the run.
   void push(std::int64_t step, Ps duration) {

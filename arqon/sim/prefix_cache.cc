@@ -61,17 +61,29 @@ PrefixCache::Hit PrefixCache::find(PrefixWalk walk, std::int64_t blocks_max) con
     if (id == kNone || nodes_[id].parent != hit.hold.tail) break;
     const Node& node = nodes_[id];
     const std::int64_t span = walk.end() - walk.begin();
-    const std::int64_t have = std::min(node.blocks, span);
-    if (node.users == 0) hit.newly_pinned += node.blocks;
-    hit.hold.blocks = std::min(walk.begin() + have, blocks_max);
+    const std::int64_t have =
+        std::min({node.blocks, span, blocks_max - hit.hold.blocks});
+    if (node.users == 0) hit.newly_pinned += have;
+    hit.hold.blocks += have;
     hit.hold.tail = id;
     ++hit.hold.nodes;
-    if (have < span) break;
+    if (have < span || have < node.blocks) break;
   }
   return hit;
 }
 
 void PrefixCache::acquire(const Hit& hit) {
+  if (hit.hold.tail != kNone && nodes_[hit.hold.tail].users == 0) {
+    // Only the last node can be used in part: what the nodes before it leave of the hit.
+    std::int64_t part = hit.hold.blocks;
+    for (std::uint32_t id = nodes_[hit.hold.tail].parent; id != kNone; id = nodes_[id].parent) {
+      part -= nodes_[id].blocks;
+    }
+    Node& last = nodes_[hit.hold.tail];
+    ARQON_ASSERT(part > 0 && part <= last.blocks);
+    evictable_ -= last.blocks - part;
+    last.blocks = part;
+  }
   for (std::uint32_t id = hit.hold.tail; id != kNone; id = nodes_[id].parent) use(id);
   covered_ += hit.hold.blocks;
 }
@@ -183,7 +195,7 @@ void PrefixCache::remove(std::uint32_t id) {
 
 std::size_t PrefixCache::slot_of(std::uint64_t key) const {
   const std::uint64_t mixed = (key ^ (key >> 32)) * kGolden;
-  return static_cast<std::size_t>(mixed ^ (mixed >> 29)) & (slots_.size() - 1);
+  return (mixed ^ (mixed >> 29)) & (slots_.size() - 1);
 }
 
 std::uint32_t PrefixCache::lookup(std::uint64_t key) const {

@@ -57,11 +57,12 @@ struct PrefixHold {
 class PrefixCache {
  public:
   struct Hit {
-    PrefixHold hold;              // to acquire; hold.blocks = blocks that need no computation
-    std::int64_t newly_pinned = 0;  // free blocks that acquiring it takes
+    PrefixHold hold;                // to acquire; hold.blocks = blocks that need no computation
+    std::int64_t newly_pinned = 0;  // of those, free blocks that acquiring it takes
   };
   // Longest cached beginning, at most `blocks_max` blocks. Changes nothing.
   Hit find(PrefixWalk walk, std::int64_t blocks_max) const;
+  // Takes the hit. Of a free node that is used in part the rest is given up.
   void acquire(const Hit& hit);
   // All full blocks of the walk are computed: puts those beyond the hold into the cache.
   void extend(PrefixHold& hold, PrefixWalk walk);

@@ -6,6 +6,9 @@
 #include "arqon/base/assert.h"
 
 namespace arqon::sim {
+namespace {
+constexpr std::size_t kUsual = 1024;
+}  // namespace
 
 Replica::Replica(ReplicaOptions options, Noise noise, SequenceSlab& slab, Account& account)
     : slab_(slab),
@@ -23,6 +26,11 @@ Replica::Replica(ReplicaOptions options, Noise noise, SequenceSlab& slab, Accoun
       boot_(options.settings.boot),
       blocks_(options.blocks) {
   ARQON_ASSERT(blocks_ > 0 && step_time_ != nullptr);
+  // Room for what a usual load needs: once warm, the loop asks for no memory.
+  decoding_.reserve(kUsual);
+  partial_.reserve(kUsual);
+  chunks_.reserve(kUsual);
+  gaps_.reserve(kUsual);
 }
 
 void Replica::advance_to(Ps t) {

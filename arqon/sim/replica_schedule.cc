@@ -198,7 +198,7 @@ Ps Replica::front_deadline() const {
   if (live_.deadline_shed <= 0 || waiting_.empty()) return kNever;
   const Sequence& front = slab_[waiting_.front()];
   return front.first_token != 0 ? kNever
-                                : account_.first_token_deadline(front, live_.deadline_shed);
+                                : account_.queue_deadline(front, live_.deadline_shed);
 }
 
 void Replica::shed_front() {

@@ -156,6 +156,7 @@ TEST_P(ClosedLoop, tpot_is_near_what_was_measured) {
   pool.dtype = "fp8";
   pool.tp = m.tp;
   pool.engine.gpu_memory_utilization = 0.9;
+  pool.engine.prefix_caching = false;  // as that bench ran
   options.closed_loop_concurrency = m.concurrency;
   Rng rng(1);
   workload::Trace trace;

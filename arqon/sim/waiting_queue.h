@@ -37,7 +37,7 @@ class SequenceRing {
  private:
   void make_room() {
     if (size_ < items_.size()) return;
-    std::vector<SequenceId> larger(items_.empty() ? 16 : 2 * items_.size());
+    std::vector<SequenceId> larger(items_.empty() ? 64 : 2 * items_.size());
     for (std::size_t i = 0; i < size_; ++i) larger[i] = (*this)[i];
     items_.swap(larger);
     first_ = 0;

@@ -109,8 +109,8 @@ INSTANTIATE_TEST_SUITE_P(
             "2, 3]}",
             "f:1", "[1,2,3]"},
         Bad{"mooncake",
-            "{\"timestamp\": 0, \"input_length\": 1, \"output_length\": 1, \"hash_ids\": [-1]}", "
-            ""f:1",
+            "{\"timestamp\": 0, \"input_length\": 1, \"output_length\": 1, \"hash_ids\": [-1]}",
+            "f:1",
             "hash_ids"},
         Bad{"mooncake",
             "{\"timestamp\": 0, \"input_length\": 1e9, \"output_length\": 1}", "f:1", "(got 1"},

@@ -147,8 +147,8 @@ void fit_count(const Section& section, const Target& target, Parameter& p) {
   const int low = all ? 1 : 0, high = seats_of(pool) - (all ? 0 : 1);
   if (p.min < low) section.get("min").fail(fmt::format("must be {} or more", low));
   if (p.max > high) {
-    section.get("max").fail(fmt::format("must be {} or less: the pool has {} replicas at most", "
-                                        "high,
+    section.get("max").fail(fmt::format("must be {} or less: the pool has {} replicas at most",
+                                        high,
                                         seats_of(pool)));
   }
   const double now = all ? pool.replicas : pool.prefill_replicas;
