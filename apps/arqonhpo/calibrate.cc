@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
+#include <system_error>
 
 #include "apps/arqonhpo/calibrate_live.h"
 #include "apps/arqonhpo/observation_files.h"
@@ -118,9 +120,11 @@ documents::CalibrationDocument document_of(const sim::PoolSpec& pool, const Seen
 Status calibrate_pool(const CalibrateArgs& args, Console& console) {
   const auto pool = pool_of(args, console);
   if (!pool) return tl::unexpected(pool.error());
-  // The file is tried first: a minute of watching must not end in a typing error.
-  if (!args.out.empty()) {
-    if (Status tried = os::write_file(args.out, "{}\n"); !tried) return tried;
+  // Looked at first: a minute of watching must not end in a typing error.
+  std::error_code error;
+  if (const auto folder = args.out.parent_path();
+      !folder.empty() && !std::filesystem::is_directory(folder, error)) {
+    return fail(ErrorCode::kUnavailable, fmt::format("--out: {} is no folder", folder.string()));
   }
   const auto seen = seen_by(args, console);
   if (!seen) return tl::unexpected(seen.error());

@@ -102,10 +102,10 @@ std::string figure(const std::vector<Pair>& pairs, const std::vector<double>& ca
       "{}\n<rect class=\"page\" width=\"900\" height=\"376\"/>\n{}{}"
       "<line class=\"l\" x1=\"64\" x2=\"92\" y1=\"356\" y2=\"356\"/>"
       "<text x=\"98\" y=\"360\">twin (band: the engine's mean and 20 % around it)</text>\n"
-      "<circle class=\"f\" cx=\"424\" cy=\"356\" r=\"4\"/>"
-      "<text x=\"434\" y=\"360\">vLLM, calibrated on</text>\n"
-      "<circle class=\"d\" cx=\"584\" cy=\"356\" r=\"4\"/>"
-      "<text x=\"594\" y=\"360\">vLLM, not seen by the twin</text>\n</svg>\n",
+      "<circle class=\"f\" cx=\"452\" cy=\"356\" r=\"4\"/>"
+      "<text x=\"462\" y=\"360\">vLLM, calibrated on</text>\n"
+      "<circle class=\"d\" cx=\"612\" cy=\"356\" r=\"4\"/>"
+      "<text x=\"622\" y=\"360\">vLLM, not seen by the twin</text>\n</svg>\n",
       kStyle, left.text(), right.text());
 }
 
