@@ -84,7 +84,9 @@ class Simulate(Cli):
             rows = list(csv.DictReader(file))
         self.assertEqual(len(rows), 20)
         at = sorted((float(row["arrival_s"]), 1) for row in rows)
-        ends = sorted((float(row["arrival_s"]) + float(row["e2e_ms"]) / 1000, -1) for row in rows)
+        # An answer's end is the next one's beginning; latencies are kept in single precision.
+        ends = sorted((float(row["arrival_s"]) + float(row["e2e_ms"]) / 1000 - 1e-5, -1)
+                      for row in rows)
         most = now = 0
         for _, change in sorted(at + ends):
             now += change
@@ -172,7 +174,7 @@ class Calibrate(Cli):
         self.write("w.csv", WINDOWS.replace("gap_ms", "gapms"))
         said = self.expect(3, "calibrate", "w.csv", "--model", "llama-3.1-8b",
                            "--gpu", "h100-sxm-80g")
-        self.assertIn("w.csv:1: gapms: unknown column", said.stderr)
+        self.assertIn("w.csv:1:1: gapms: unknown column", said.stderr)
         self.assertIn('did you mean "gap_ms"?', said.stderr)
         self.write("w.csv", WINDOWS)
         self.assertIn("--scenario", self.expect(2, "calibrate", "w.csv").stderr)
