@@ -275,7 +275,7 @@ class Advise(Cli):
         self.assertEqual(json.loads(said.stdout)["finding"], "no_trust")
 
     def test_an_engine_that_queues_is_told_to_run_more_at_once(self):
-        """The engine is a twin with a cap of 24; its requests become what /metrics would have shown."""
+        """A twin with a cap of 24 is the engine; windows are made of its requests."""
         self.write("s.json", scenario(
             duration_s=900, seed=5,
             fleet={"pools": [{"name": "main", "model": "llama-3.1-8b", "gpu": "h100-sxm-80g",
