@@ -26,8 +26,8 @@ constexpr double kLatencyMin = 0.05;
 constexpr double kEnough = 0.9;  // of the best gain, reached with fewer flags, is enough
 // Windows are joined until so many requests ended in one: fewer say little about the twin.
 constexpr double kRequestsPerWindow = 150;
-// The replay draws its own arrivals, so its windows differ from those seen by chance too.
-constexpr calibrate::TrustOptions kTrust{.half_life_s = 0, .error_max = 0.15, .bias_min = 0.08};
+// The replay draws its own arrivals: even the right twin differs from what was seen by chance.
+constexpr calibrate::TrustOptions kTrust{.half_life_s = 0, .error_max = 0.15, .bias_min = 0.15};
 
 // Outcome of one replay.
 struct Replayed {
@@ -197,7 +197,7 @@ calibrate::Observations joined(const calibrate::Observations& windows) {
     sum.t_s = o.t_s;
     weigh(sum.running, o.running, o.seconds);
     weigh(sum.waiting, o.waiting, o.seconds);
-    weigh(sum.kv_use, std::max(0.0, o.kv_use), o.seconds);
+    weigh(sum.kv_use, o.kv_use, o.seconds);
     sum.gap_ms += o.gap_ms * o.output_tokens;
     gaps += o.gap_ms > 0 ? o.output_tokens : 0;
     sum.seconds += o.seconds;
@@ -215,40 +215,61 @@ calibrate::Observations joined(const calibrate::Observations& windows) {
   return out;
 }
 
-// The windows' own rates and mean lengths, one after the other, in one run of the twin.
-Result<std::vector<serving::Forecast>> replay_windows(const Question& q,
-                                                      const calibrate::Observations& windows) {
-  workload::Trace trace;
+// The windows' own rates and mean lengths, one after the other.
+workload::Trace traffic_again(const Question& q, const calibrate::Observations& windows, int draw) {
+  workload::Trace out;
   double begin = 0;
   for (std::size_t i = 0; i < windows.size(); ++i) {
     calibrate::Traffic traffic = traffic_of_windows({windows[i]});
     traffic.prompt = q.traffic.prompt;
     traffic.output = q.traffic.output;
-    for (workload::Request request :
-         draw_traffic(traffic, windows[i].seconds, static_cast<double>(q.flags.max_model_len),
-                      Rng(q.seed).stream("windows").at(i))) {
+    const Rng rng = Rng(q.seed).stream("windows").stream(static_cast<std::uint64_t>(draw));
+    for (workload::Request request : draw_traffic(
+             traffic, windows[i].seconds, static_cast<double>(q.flags.max_model_len), rng.at(i))) {
       request.arrival += from_seconds(begin);
-      trace.push_back(request);
+      out.push_back(request);
     }
     begin += windows[i].seconds;
   }
-  auto made = twin_of(q, drawn_pool(q, 0), std::make_shared<const workload::Trace>(trace));
-  if (!made) return tl::unexpected<Error>(made.error());
-  sim::Twin& twin = **made;
-  std::vector<serving::Forecast> out;
-  for (const calibrate::Observation& window : windows) {
-    serving::Forecast f;
-    constexpr int kSamples = 20;
-    const double from = to_seconds(twin.now());
-    for (int s = 1; s <= kSamples; ++s) {
-      twin.wait_until(time_at(from + window.seconds * s / kSamples));
-      const serving::Observation seen = twin.observe();
-      f.running += seen.running / kSamples;
-      f.waiting += seen.waiting / kSamples;
-      f.kv_use += seen.kv_use / kSamples;
+  return out;
+}
+
+// Means of the gauges over the whole history, replayed a few times: near the knee the queue of one
+// minute is chance, that of an hour is not.
+Result<serving::Forecast> replay_history(const Question& q,
+                                         const calibrate::Observations& windows) {
+  constexpr int kDraws = 4;
+  double seconds = 0;
+  for (const calibrate::Observation& window : windows) seconds += window.seconds;
+  const int samples = static_cast<int>(std::clamp(std::ceil(seconds), 1.0, 10000.0));
+  const double share = 1.0 / (samples * kDraws);
+  serving::Forecast out{.horizon_s = seconds};
+  for (int draw = 0; draw < kDraws; ++draw) {
+    auto made = twin_of(q, drawn_pool(q, 0),
+                        std::make_shared<const workload::Trace>(traffic_again(q, windows, draw)));
+    if (!made) return tl::unexpected<Error>(made.error());
+    for (int s = 1; s <= samples; ++s) {
+      (*made)->wait_until(time_at(seconds * s / samples));
+      const serving::Observation seen = (*made)->observe();
+      out.running += share * seen.running;
+      out.waiting += share * seen.waiting;
+      out.kv_use += share * seen.kv_use;
     }
-    out.push_back(f);
   }
+  return out;
+}
+
+serving::Forecast means_of(const calibrate::Observations& windows) {
+  serving::Forecast out;
+  bool kv_told = true;
+  for (const calibrate::Observation& o : windows) out.horizon_s += o.seconds;
+  for (const calibrate::Observation& o : windows) {
+    out.running += o.running * o.seconds / out.horizon_s;
+    out.waiting += o.waiting * o.seconds / out.horizon_s;
+    out.kv_use += o.kv_use * o.seconds / out.horizon_s;
+    kv_told = kv_told && o.kv_use >= 0;
+  }
+  if (!kv_told) out.kv_use = 0;
   return out;
 }
 
@@ -258,24 +279,22 @@ Result<calibrate::Verdict> check_twin(const Question& q) {
   const calibrate::Observations windows = joined(q.windows);
   calibrate::Trust trust(kTrust);
   if (windows.empty()) return trust.verdict();
-  const auto replayed = replay_windows(q, windows);
+  const auto replayed = replay_history(q, windows);
   if (!replayed) return tl::unexpected<Error>(replayed.error());
   const auto predictor = calibrate::Predictor::create(drawn_pool(q, 0));
   if (!predictor) return tl::unexpected<Error>(predictor.error());
-  for (std::size_t i = 0; i < windows.size(); ++i) {
-    const calibrate::Observation& o = windows[i];
-    serving::Forecast model = (*replayed)[i];
+  const serving::Forecast means = means_of(windows);
+  for (const calibrate::Observation& o : windows) {
+    serving::Forecast model = *replayed, seen = means;
     const calibrate::Pace pace = predictor->predict(o);
     model.tpot_ms_p50 = pace.gap_ms;
     // With a queue the engine was never idle, and its throughput is the model's to tell; without
     // one it is what arrived, and proves nothing.
-    if (o.waiting >= 1) model.output_tokens_per_s = pace.output_tokens_per_s;
-    const serving::Forecast seen{
-        .output_tokens_per_s = o.waiting >= 1 ? o.output_tokens / o.seconds : 0,
-        .tpot_ms_p50 = o.gap_ms,
-        .running = o.running,
-        .waiting = o.waiting,
-        .kv_use = o.kv_use};
+    if (o.waiting >= 1) {
+      model.output_tokens_per_s = pace.output_tokens_per_s;
+      seen.output_tokens_per_s = o.output_tokens / o.seconds;
+    }
+    seen.tpot_ms_p50 = o.gap_ms;
     trust.add(o.t_s, model, seen);
   }
   return trust.verdict();

@@ -156,7 +156,7 @@ class Parser {
  private:
   void problem(const std::string& value, std::string message, std::string hint) {
     const int line = at_ < words_.size() ? words_[at_].line : 1;
-    problems_.push_back({"", line, 0, wire::shortened(value), std::move(message), std::move(hint)});
+    problems_.push_back({"", line, 1, wire::shortened(value), std::move(message), std::move(hint)});
   }
 
   const std::string& word() const { return words_[at_].text; }

@@ -22,7 +22,7 @@ using Problem = tl::unexpected<wire::Diagnostics>;
 
 Problem problem(int line, std::string value, std::string message, std::string hint = "") {
   return Problem(wire::Diagnostics{
-      {"", line, 0, wire::shortened(value), std::move(message), std::move(hint)}});
+      {"", line, 1, wire::shortened(value), std::move(message), std::move(hint)}});
 }
 
 // ---- Prometheus' query_range -------------------------------------------------------------------

@@ -63,8 +63,8 @@ class Reader {
   void problem(std::string path, int line, int column, std::string value, std::string message,
                std::string hint = "") {
     if (problems.size() >= kProblemsMax) return;
-    problems.push_back({std::move(path), line, column, wire::shortened(value), std::move(message),
-                        std::move(hint)});
+    problems.push_back({std::move(path), line, std::max(1, column), wire::shortened(value),
+                        std::move(message), std::move(hint)});
   }
 
   void set(Observation& window, const Column& column, double number, const std::string& path,

@@ -84,7 +84,9 @@ class Simulate(Cli):
             rows = list(csv.DictReader(file))
         self.assertEqual(len(rows), 20)
         at = sorted((float(row["arrival_s"]), 1) for row in rows)
-        ends = sorted((float(row["arrival_s"]) + float(row["e2e_ms"]) / 1000, -1) for row in rows)
+        # An answer's end is the next one's beginning; latencies are kept in single precision.
+        ends = sorted((float(row["arrival_s"]) + float(row["e2e_ms"]) / 1000 - 1e-5, -1)
+                      for row in rows)
         most = now = 0
         for _, change in sorted(at + ends):
             now += change
@@ -172,7 +174,7 @@ class Calibrate(Cli):
         self.write("w.csv", WINDOWS.replace("gap_ms", "gapms"))
         said = self.expect(3, "calibrate", "w.csv", "--model", "llama-3.1-8b",
                            "--gpu", "h100-sxm-80g")
-        self.assertIn("w.csv:1: gapms: unknown column", said.stderr)
+        self.assertIn("w.csv:1:1: gapms: unknown column", said.stderr)
         self.assertIn('did you mean "gap_ms"?', said.stderr)
         self.write("w.csv", WINDOWS)
         self.assertIn("--scenario", self.expect(2, "calibrate", "w.csv").stderr)
@@ -271,6 +273,49 @@ class Advise(Cli):
         said = self.expect(5, "advise", "w.csv", "--flags", "vllm serve llama-3.1-8b", "--gpu",
                            "h100-sxm-80g", "--ttft-ms", 500, "--json")
         self.assertEqual(json.loads(said.stdout)["finding"], "no_trust")
+
+    def test_an_engine_that_queues_is_told_to_run_more_at_once(self):
+        """A twin with a cap of 24 is the engine; windows are made of its requests."""
+        self.write("s.json", scenario(
+            duration_s=900, seed=5,
+            fleet={"pools": [{"name": "main", "model": "llama-3.1-8b", "gpu": "h100-sxm-80g",
+                              "engine": {"batch_size": 24, "prefill_token_budget": 8192}}]},
+            workload={"source": {"generator": "poisson", "rate_per_s": 9},
+                      "segments": [{"at_s": 0, "mix": {"chat": 1}}]}))
+        self.expect(0, "simulate", "s.json", "--requests", "r.csv")
+        self.write("w.csv", windows_of(self.folder / "r.csv", 900))
+        said = self.expect(0, "advise", "w.csv", "--gpu", "h100-sxm-80g", "--ttft-ms", 1000,
+                           "--max-gap-ms", 200, "--json", "--flags",
+                           "vllm serve meta-llama/Llama-3.1-8B-Instruct --max-num-seqs 24 "
+                           "--max-num-batched-tokens 8192")
+        advice = json.loads(said.stdout)
+        self.assertEqual(advice["finding"], "change", advice["reason"])
+        changes = {change["flag"]: change for change in advice["changes"]}
+        self.assertGreater(int(changes["--max-num-seqs"]["to"]), 24)
+        self.assertGreater(advice["gain"]["good_share"]["low"], 0)
+
+
+def windows_of(requests, seconds):
+    """A table of windows, one a minute, of the rows of simulate --requests."""
+    with open(requests, newline="") as file:
+        rows = [{key: float(row[key]) for key in ("arrival_s", "ttft_ms", "tpot_ms", "e2e_ms",
+                                                  "prompt_tokens", "output_tokens")}
+                for row in csv.DictReader(file)]
+    for row in rows:
+        row["first"] = row["arrival_s"] + row["ttft_ms"] / 1e3
+        row["end"] = row["arrival_s"] + row["e2e_ms"] / 1e3
+    lines = ["t_s,seconds,running,waiting,finished,prompt_tokens,output_tokens,gap_ms"]
+    for stop in range(60, seconds, 60):
+        def mean(begin, end, stop=stop):  # of requests between these two moments of theirs
+            return sum(max(0.0, min(row[end], stop) - max(row[begin], stop - 60))
+                       for row in rows) / 60
+        ended = [row for row in rows if stop - 60 <= row["end"] < stop]
+        tokens = sum(row["output_tokens"] for row in ended)
+        gaps = sum(row["tpot_ms"] * (row["output_tokens"] - 1) for row in ended)
+        lines.append(f"{stop},60,{mean('first', 'end')},{mean('arrival_s', 'first')},{len(ended)},"
+                     f"{sum(row['prompt_tokens'] for row in ended)},{tokens},"
+                     f"{gaps / (tokens - len(ended))}")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
