@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <system_error>
 #include <utility>
 
 namespace arqon::agent {
@@ -54,10 +53,10 @@ void follow(const wire::Value& line, Found& found) {
   }
 }
 
-Status read_lines(const fs::path& path, Found& found) {
-  std::error_code error;
-  if (!fs::exists(path, error)) return {};
-  const auto content = os::read_file(path, kReadMax);
+// Returns how many bytes there are.
+Result<std::uint64_t> read_lines(os::Disk& disk, const fs::path& path, Found& found) {
+  if (!disk.exists(path)) return 0;
+  const auto content = disk.read(path, kReadMax);
   if (!content) return tl::unexpected(content.error());
   for (std::size_t at = 0; at < content->size();) {
     const std::size_t end = std::min(content->find('\n', at), content->size());
@@ -72,14 +71,13 @@ Status read_lines(const fs::path& path, Found& found) {
     }
     at = end + 1;
   }
-  return {};
+  return content->size();
 }
 
 // The file is the newer of the two: it is written first.
-Status read_confirmed_file(const fs::path& path, Found& found) {
-  std::error_code error;
-  if (!fs::exists(path, error)) return {};
-  const auto content = os::read_file(path, kLineLimits.bytes_max);
+Status read_confirmed_file(os::Disk& disk, const fs::path& path, Found& found) {
+  if (!disk.exists(path)) return {};
+  const auto content = disk.read(path, kLineLimits.bytes_max);
   if (!content) return tl::unexpected(content.error());
   const auto value = wire::parse_json(*content, kLineLimits);
   auto confirmed = value ? read_confirmed(*value) : std::nullopt;
@@ -141,36 +139,38 @@ std::optional<Confirmed> read_confirmed(const wire::Value& value) {
   return out;
 }
 
-Journal::Journal(fs::path folder, os::AppendFile file, Found found)
-    : folder_(std::move(folder)), file_(std::move(file)), found_(std::move(found)) {}
+Journal::Journal(std::shared_ptr<os::Disk> disk, fs::path folder,
+                 std::unique_ptr<os::DiskFile> file, Found found)
+    : disk_(std::move(disk)),
+      folder_(std::move(folder)),
+      file_(std::move(file)),
+      found_(std::move(found)) {}
 
-Result<Journal> Journal::open(const fs::path& folder) {
+Result<Journal> Journal::open(std::shared_ptr<os::Disk> disk, const fs::path& folder) {
   Found found;
-  if (Status read = read_lines(folder / kJournal, found); !read)
-    return tl::unexpected(read.error());
-  if (Status read = read_confirmed_file(folder / kConfirmed, found); !read) {
+  const auto bytes = read_lines(*disk, folder / kJournal, found);
+  if (!bytes) return tl::unexpected(bytes.error());
+  if (Status read = read_confirmed_file(*disk, folder / kConfirmed, found); !read) {
     return tl::unexpected(read.error());
   }
-  auto file = os::AppendFile::open(folder / kJournal);
+  auto file = os::open_durably(*disk, folder / kJournal);
   if (!file) return tl::unexpected(file.error());
   // What follows a torn line begins a line of its own.
   if (found.damaged > 0) {
-    if (Status done = file->append("\n"); !done) return tl::unexpected(done.error());
+    if (Status done = (*file)->append("\n"); !done) return tl::unexpected(done.error());
   }
-  Journal journal(folder, std::move(*file), std::move(found));
-  std::error_code error;
-  journal.bytes_ = fs::file_size(folder / kJournal, error);
-  if (error) journal.bytes_ = 0;
+  Journal journal(std::move(disk), folder, std::move(*file), std::move(found));
+  journal.bytes_ = *bytes;
   return journal;
 }
 
 Status Journal::append(std::string_view step, wire::Object line) {
   const std::string bytes = wire::write_json(std::move(line)) + "\n";
   if (at_step) at_step(step);
-  if (Status done = file_.append(bytes); !done) return done;
+  if (Status done = file_->append(bytes); !done) return done;
   bytes_ += bytes.size();
   if (at_step) at_step("sync");
-  return file_.sync();
+  return file_->sync();
 }
 
 Status Journal::intent(std::uint64_t generation, const Config& values, int replica,
@@ -196,12 +196,12 @@ Status Journal::outcome(std::uint64_t generation, const Result<Config>& effectiv
 Status Journal::confirm(const Confirmed& confirmed) {
   if (at_step) at_step("confirmed file");
   Status done =
-      os::write_file(folder_ / kConfirmed, wire::write_json(confirmed_object(confirmed), 1) + "\n");
+      os::replace_file(*disk_, folder_ / kConfirmed, wire::write_json(confirmed_object(confirmed), 1) + "\n");
   if (!done) return done;
   if (bytes_ > kBytesMax) {
     if (at_step) at_step("new journal");
-    if (done = os::write_file(folder_ / kJournal, ""); !done) return done;
-    auto file = os::AppendFile::open(folder_ / kJournal);
+    if (done = os::replace_file(*disk_, folder_ / kJournal, ""); !done) return done;
+    auto file = os::open_durably(*disk_, folder_ / kJournal);
     if (!file) return tl::unexpected(file.error());
     file_ = std::move(*file);
     bytes_ = 0;
