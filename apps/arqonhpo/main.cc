@@ -23,6 +23,8 @@ int run(const ValidateArgs& args, Console& console) { return run_validate(args, 
 int run(const AgentArgs& args, Console& console) { return run_agent(args, console); }
 int run(const LoadArgs& args, Console& console) { return run_load(args, console); }
 int run(const DoctorArgs& args, Console& console) { return run_doctor(args, console); }
+int run(const AuditArgs& args, Console& console) { return run_audit(args, console); }
+int run(const ReplayArgs& args, Console& console) { return run_replay(args, console); }
 int run(const PersonArgs& args, Console& console) { return run_person(args, console); }
 
 int run(const Message& message, Console& console) {
