@@ -13,6 +13,8 @@
 namespace arqon::app {
 namespace {
 
+namespace fs = std::filesystem;
+
 // A slow disk may delay the start of a run; afterwards it only delays writes.
 constexpr Duration kBeginMax = std::chrono::seconds(30);
 
@@ -107,6 +109,7 @@ Result<std::unique_ptr<AuditTrail>> AuditTrail::open(const TrailOptions& options
       console.talk(fmt::format("audit checkpoint {}\n", line));
     };
   }
+  const fs::path folder = log.folder;
   auto opened = audit::Log::open(system_disk(), std::move(log));
   if (!opened) return tl::unexpected(opened.error());
   if (const audit::Found& found = (*opened)->found(); found.cut_bytes > 0) {
@@ -114,7 +117,11 @@ Result<std::unique_ptr<AuditTrail>> AuditTrail::open(const TrailOptions& options
                              "away in audit/{}\n",
                              found.cut_bytes, found.records, found.cut_file));
   }
-  return std::unique_ptr<AuditTrail>(new AuditTrail(std::move(*opened), engine, clock));
+  auto before = audit::last_run(system_disk(), folder);
+  if (!before) return tl::unexpected(before.error());
+  auto trail = std::unique_ptr<AuditTrail>(new AuditTrail(std::move(*opened), engine, clock));
+  trail->open_intents_ = std::move(before->open_intents);
+  return trail;
 }
 
 control::Supervisor& AuditTrail::supervise(control::Supervisor& inner) {
@@ -145,7 +152,19 @@ Status AuditTrail::begin(const documents::Scenario& scenario, TimePoint end) {
                              {"knobs", wire::Array(slots.begin(), slots.end())},
                              {"tape", log_->tape_file()},
                              {"build", build_id()}});
+  resolve_intents();
   return log_->wait(log_->records(), kBeginMax);
+}
+
+// Writes of a run that was cut off, whose outcome nobody recorded: what is in force now is theirs.
+void AuditTrail::resolve_intents() {
+  for (const audit::Decoded& intent : open_intents_) {
+    engine_->note("tuner", "outcome",
+                  "the run was cut off before the engine's answer was recorded; what it left "
+                  "stands in the next record of a setting",
+                  wire::Object{{"of", intent.stamp.seq}, {"ok", false}, {"code", "unknown"}});
+  }
+  open_intents_.clear();
 }
 
 void AuditTrail::keep(const std::vector<wire::Value>& decisions) {

@@ -9,6 +9,7 @@
 
 #include "apps/arqonhpo/console.h"
 #include "arqon/audit/audited_engine.h"
+#include "arqon/audit/last_run.h"
 #include "arqon/audit/log.h"
 #include "arqon/base/result.h"
 #include "arqon/base/time.h"
@@ -50,9 +51,11 @@ class AuditTrail {
 
  private:
   class Supervisor;
+  void resolve_intents();
   AuditTrail(std::unique_ptr<audit::Log> log, serving::Engine& engine, Clock& clock);
 
   std::unique_ptr<audit::Log> log_;
+  std::vector<audit::Decoded> open_intents_;  // of the run before
   std::unique_ptr<audit::TapedClock> clock_;
   std::unique_ptr<audit::AuditedEngine> engine_;
   std::unique_ptr<control::Supervisor> supervisor_;

@@ -75,6 +75,7 @@ struct LoadArgs {
 
 struct DoctorArgs {
   std::vector<std::string> words;  // ENGINE URL, either of them, or none
+  std::filesystem::path state;     // a state folder in their place
   bool json = false;
 };
 

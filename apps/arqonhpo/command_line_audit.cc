@@ -24,9 +24,9 @@ constexpr const char* kVerifyFooter =
     "  7 it is not what was written   8 there is none, or it cannot be read";
 
 constexpr const char* kReplayFooter =
-    "Plays what a live run was told (STATE/audit/*.tape) to the code of this program, and compares\n"
-    "each write, change and decision with the record, byte for byte. The first difference is named.\n"
-    "The newest run, or the one whose tape is given.\n"
+    "Plays what a live run was told (STATE/audit/*.tape) to the code of this program, and\n"
+    "compares each write, change and decision with the record, byte for byte. The first\n"
+    "difference is named. The newest run, or the one whose tape is given.\n"
     "\n"
     "Exit codes\n"
     "  0 the same   3 the tape cannot be read   7 something differs, or the audit is not whole\n"

@@ -195,8 +195,8 @@ Status Journal::outcome(std::uint64_t generation, const Result<Config>& effectiv
 
 Status Journal::confirm(const Confirmed& confirmed) {
   if (at_step) at_step("confirmed file");
-  Status done =
-      os::replace_file(*disk_, folder_ / kConfirmed, wire::write_json(confirmed_object(confirmed), 1) + "\n");
+  const std::string text = wire::write_json(confirmed_object(confirmed), 1) + "\n";
+  Status done = os::replace_file(*disk_, folder_ / kConfirmed, text);
   if (!done) return done;
   if (bytes_ > kBytesMax) {
     if (at_step) at_step("new journal");

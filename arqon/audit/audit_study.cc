@@ -6,7 +6,6 @@
 #include <openssl/evp.h>
 
 #include <array>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -15,16 +14,14 @@
 
 #include "arqon/audit/testing/tamper.h"
 #include "arqon/os/disk.h"
+#include "arqon/os/process.h"
 
 namespace arqon::audit {
 namespace {
 
 namespace fs = std::filesystem;
-using SteadyClock = std::chrono::steady_clock;
-
-double seconds_since(SteadyClock::time_point begin) {
-  return std::chrono::duration<double>(SteadyClock::now() - begin).count();
-}
+TimePoint now() { return os::SystemClock().now(); }
+double seconds_since(TimePoint begin) { return to_seconds(now() - begin); }
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -46,7 +43,7 @@ std::unique_ptr<Log> open_log(os::Disk& disk, const fs::path& folder) {
 
 // Seconds for `groups` groups of `size` records, each waited for.
 double chained(Log& log, std::uint64_t size, int groups) {
-  const auto begin = SteadyClock::now();
+  const auto begin = now();
   for (int g = 0; g < groups; ++g) {
     std::uint64_t last = 0;
     for (std::uint64_t i = 0; i < size; ++i) last = log.append(testing::example(i)).value_or(0);
@@ -57,7 +54,7 @@ double chained(Log& log, std::uint64_t size, int groups) {
 
 // The same bytes with nothing but write and fdatasync.
 double bare(os::DiskFile& file, const std::string& bytes, int groups) {
-  const auto begin = SteadyClock::now();
+  const auto begin = now();
   for (int g = 0; g < groups; ++g) {
     if (!file.append(bytes) || !file.sync()) std::exit(8);
   }
@@ -98,7 +95,7 @@ int durable(const fs::path& folder) {
 double stream_seconds(const std::string& bytes) {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
   std::array<unsigned char, 32> hash{};
-  const auto begin = SteadyClock::now();
+  const auto begin = now();
   EVP_DigestInit_ex(context, EVP_sha256(), nullptr);
   EVP_DigestUpdate(context, bytes.data(), bytes.size());
   EVP_DigestFinal_ex(context, hash.data(), nullptr);
@@ -125,7 +122,7 @@ int verify_rate(std::uint64_t records) {
   std::vector<double> share, ours, theirs;
   for (int round = 0; round < 15; ++round) {
     const double b = stream_seconds(all);
-    const auto begin = SteadyClock::now();
+    const auto begin = now();
     const auto verified = verify(chain.disk, "long", {});
     const double a = seconds_since(begin);
     if (!verified || verified->finding || verified->records < records) return 7;
@@ -165,15 +162,21 @@ int tamper(std::uint64_t trials) {
 }  // namespace
 }  // namespace arqon::audit
 
+namespace {
+std::uint64_t number_in(const std::string& word, std::uint64_t otherwise) {
+  return word.empty() ? otherwise : std::strtoull(word.c_str(), nullptr, 10);
+}
+}  // namespace
+
 int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
   const std::string word = argc > 2 ? argv[2] : "";
   if (what == "durable") return arqon::audit::durable(word.empty() ? "build/audit_study" : word);
   if (what == "verify") {
-    return arqon::audit::verify_rate(word.empty() ? 200'000 : std::strtoull(word.c_str(), nullptr, 10));
+    return arqon::audit::verify_rate(number_in(word, 200'000));
   }
   if (what == "tamper") {
-    return arqon::audit::tamper(word.empty() ? 20'000 : std::strtoull(word.c_str(), nullptr, 10));
+    return arqon::audit::tamper(number_in(word, 20'000));
   }
   std::printf("usage: audit_study durable [FOLDER] | verify [RECORDS] | tamper [TRIALS]\n");
   return 2;

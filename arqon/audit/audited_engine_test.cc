@@ -88,13 +88,13 @@ TEST(AuditedEngine, without_a_record_nothing_is_written_but_the_confirmed_set) {
 
 // -- the tape
 
-struct Run {
+struct Recorded {
   std::string tape;
   control::RunRecord record;
   std::uint64_t waits = 0;
 };
 
-Run recorded_run(double seconds) {
+Recorded recorded_run(double seconds) {
   Bench b;
   TapedClock clock(b.engine, *b.log);
   auto loop = control::Loop::create(*b.audited, clock, control::options(2048));
@@ -138,7 +138,7 @@ std::vector<std::string> reasons(const control::RunRecord& record) {
 }
 
 TEST(Tape, a_run_played_again_decides_the_same) {
-  const Run run = recorded_run(600);
+  const Recorded run = recorded_run(600);
   ASSERT_GE(control::count(run.record, "confirm"), 1u);
   Player player(run.tape);
   const control::RunRecord again = played(player, 600);
@@ -149,7 +149,7 @@ TEST(Tape, a_run_played_again_decides_the_same) {
 }
 
 TEST(Tape, the_first_line_that_leads_elsewhere_is_named) {
-  Run run = recorded_run(600);
+  Recorded run = recorded_run(600);
   // Another value in force at the start: every knob's way begins elsewhere.
   const std::size_t at = run.tape.find("[8192.0]");
   ASSERT_NE(at, std::string::npos);
@@ -160,7 +160,7 @@ TEST(Tape, the_first_line_that_leads_elsewhere_is_named) {
 }
 
 TEST(Tape, a_tape_cut_anywhere_ends_the_loop) {
-  const Run run = recorded_run(120);
+  const Recorded run = recorded_run(120);
   for (std::size_t kept = 0; kept < run.tape.size(); kept += 997) {
     Player player(std::string_view(run.tape).substr(0, kept));
     (void)played(player, 120);

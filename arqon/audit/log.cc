@@ -19,6 +19,7 @@ constexpr std::uint64_t kCheckpointRecords = 4096;
 constexpr std::int64_t kCheckpointNs = 10'000'000'000;
 constexpr std::size_t kKeyBytesMax = 1024;
 constexpr std::size_t kTapeLineBytesMax = 1u << 20;
+constexpr std::size_t kTapeFull = kTapeBytesMax - 4 * kTapeLineBytesMax;
 
 tl::unexpected<Error> damaged(const Finding& finding) {
   return fail(ErrorCode::kConflict,
@@ -178,7 +179,8 @@ void Log::chain_record(const Record& record) {
 
 Result<std::uint64_t> Log::append(const Record& record) {
   // Measured without the lock: encoding twice is cheaper than a chain with a hole.
-  const std::size_t text = record.reason.size() + 24 * (record.before.size() + record.after.size());
+  const std::size_t text =
+      record.reason.size() + 24 * (record.before.size() + record.after.size());
   if (text > kLineBytesMax / 8 ||
       encode(record, {~std::uint64_t{0}, ~std::uint64_t{0}, Hash{}, ~std::uint64_t{0}}).size() >
           kLineBytesMax) {
@@ -189,7 +191,7 @@ Result<std::uint64_t> Log::append(const Record& record) {
   if (pending_bytes_ > kPendingBytesMax) {
     return fail(ErrorCode::kUnavailable, "the audit's disk is too far behind");
   }
-  if (segment_bytes_ > options_.segment_bytes || tape_bytes_ > kTapeBytesMax - 4 * kTapeLineBytesMax) {
+  if (segment_bytes_ > options_.segment_bytes || tape_bytes_ > kTapeFull) {
     begin_segment(record);
   }
   chain_record(record);

@@ -105,8 +105,9 @@ std::string encode(const Record& r, const Stamp& s) {
   put_text(out, r.actor);
   out += ",\"action\":";
   put_text(out, r.action);
-  fmt::format_to(std::back_inserter(out), ",\"replica\":{},\"inputs\":\"{}\",\"tape\":{},\"before\":",
-                 r.replica, view(s.inputs), s.tape);
+  fmt::format_to(std::back_inserter(out),
+                 ",\"replica\":{},\"inputs\":\"{}\",\"tape\":{},\"before\":", r.replica,
+                 view(s.inputs), s.tape);
   put_setting(out, r.before);
   out += ",\"after\":";
   put_setting(out, r.after);

@@ -44,8 +44,8 @@ struct Decoded {
 // kInvalidConfig when the object is not one of ours. Everything is bounded by kLineBytesMax.
 Result<Decoded> decode(std::string_view json);
 
-// The number after {"seq": at the start of a line, or nothing; and after "group":. Cheap: for whoever
-// looks at a million lines.
+// The numbers after {"seq": and "group": at the start of a line; false when they are not there.
+// Cheap: for whoever looks at a million lines.
 struct Place {
   std::uint64_t seq = 0, group = 0;
 };

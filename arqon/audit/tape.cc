@@ -16,9 +16,12 @@ using wire::Object;
 using wire::Value;
 
 constexpr wire::JsonLimits kLimits{.bytes_max = 4u << 20, .string_bytes_max = 1u << 20};
-constexpr std::array kCodes{ErrorCode::kInternal,  ErrorCode::kUsage,       ErrorCode::kInvalidConfig,
-                            ErrorCode::kRefused,   ErrorCode::kInconclusive, ErrorCode::kRolledBack,
-                            ErrorCode::kConflict,  ErrorCode::kUnavailable,  ErrorCode::kInterrupted};
+constexpr std::array kCodes{
+    ErrorCode::kInternal,     ErrorCode::kUsage,      ErrorCode::kInvalidConfig,
+    ErrorCode::kRefused,      ErrorCode::kInconclusive, ErrorCode::kRolledBack,
+    ErrorCode::kConflict,     ErrorCode::kUnavailable,  ErrorCode::kInterrupted};
+
+constexpr std::int64_t kReplicasMax = 4096;
 
 // What a line of each kind says, for a reader of differences.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kKinds{
@@ -266,7 +269,8 @@ Result<serving::Capabilities> read_capabilities(const Value& value) {
   for (const Value& d : *settle) c.settle.push_back(Duration(whole(d)));
   for (const Value& s : *classes) c.classes.push_back(read_slo(s));
   c.boot = config(member(value, "boot"));
-  c.replicas = static_cast<int>(std::clamp<std::int64_t>(whole(member(value, "replicas")), 1, 4096));
+  const std::int64_t replicas = whole(member(value, "replicas"));
+  c.replicas = static_cast<int>(std::clamp<std::int64_t>(replicas, 1, kReplicasMax));
   c.keeps_confirmed = flag(member(value, "keeps_confirmed"));
   if (c.boot.size() != Space(c.knobs).slots()) {
     return fail(ErrorCode::kInvalidConfig, "the tape's capabilities: values at attach");

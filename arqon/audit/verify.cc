@@ -135,7 +135,7 @@ std::optional<Finding> Walk::segment(const std::string& file, std::string_view b
   good_bytes_ = 0;
   if (bytes.empty()) {
     if (last) return std::nullopt;  // its first line never came
-    return Finding{Fault::kMissing, next_seq_, file, 0, "the segment is empty, and another follows"};
+    return Finding{Fault::kMissing, next_seq_, file, 0, "the segment is empty, not the last"};
   }
   if (next_seq_ == 1 && !begin_chain(bytes)) return judge(file, bytes, 0, last);
   std::size_t at = 0;
@@ -190,7 +190,8 @@ Finding Walk::judge(const std::string& file, std::string_view bytes, std::size_t
   const bool placed = line && read_place(line->json, place);
   if (!line && !acknowledged_) {
     finding.fault = Fault::kTorn;
-    finding.what = fmt::format("{} bytes that are no whole record end the chain", bytes.size() - at);
+    finding.what =
+        fmt::format("{} bytes that are no whole record end the chain", bytes.size() - at);
   } else if (placed && place.seq > next_seq_) {
     finding.fault = Fault::kMissing;
     finding.what = fmt::format("record {} stands where it should", place.seq);

@@ -1,4 +1,5 @@
-// Walks a chain from its first line and stops at the first that does not follow from the one before.
+// Walks a chain from its first line and stops at the first that does not follow from the one
+// before.
 // What each finding means: docs/formats/audit.md.
 #pragma once
 
@@ -40,7 +41,8 @@ std::string to_text(const Finding& finding);
 class Walk {
  public:
   // Called for each good line; `json` lives as long as the bytes it came from.
-  using OnLine = std::function<void(std::uint64_t seq, std::string_view json, std::string_view hash)>;
+  using OnLine =
+      std::function<void(std::uint64_t seq, std::string_view json, std::string_view hash)>;
 
   // The next segment. `last`: no other follows, so its end may be torn. After a finding no more is
   // taken. good_bytes() is then where the good lines of this segment end.

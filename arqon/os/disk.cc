@@ -57,7 +57,9 @@ class SystemFile final : public DiskFile {
     return {};
   }
   Status sync() override {
-    if (retrying([&] { return ::fdatasync(fd_.fd); }) != 0) return unavailable("sync", path_, errno);
+    if (retrying([&] { return ::fdatasync(fd_.fd); }) != 0) {
+      return unavailable("sync", path_, errno);
+    }
     return {};
   }
 
@@ -141,7 +143,9 @@ Status replace_file(Disk& disk, const fs::path& file, std::string_view content) 
 Result<std::unique_ptr<DiskFile>> open_durably(Disk& disk, const fs::path& file) {
   auto out = disk.open(file);
   if (!out) return out;
-  if (Status done = disk.sync_folder(file.parent_path()); !done) return tl::unexpected(done.error());
+  if (Status done = disk.sync_folder(file.parent_path()); !done) {
+    return tl::unexpected(done.error());
+  }
   return out;
 }
 

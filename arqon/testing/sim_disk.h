@@ -124,7 +124,11 @@ class SimDisk final : public os::Disk {
     const auto found = names_.find(file.string());
     return found == names_.end() ? nullptr : &found->second->now;
   }
-  std::uint64_t calls() const { return calls_; }
+  // What would be left of it if the power went now and nothing unsynced survived.
+  std::string_view durable(const std::filesystem::path& file) const {
+    const auto found = names_.find(file.string());
+    return found == names_.end() ? std::string_view() : std::string_view(found->second->durable);
+  }
 
  private:
   static constexpr std::size_t kSector = 512;
@@ -145,7 +149,7 @@ class SimDisk final : public os::Disk {
         // Later sectors got there, earlier ones did not.
         for (std::size_t at = end; at < after.size();) {
           const std::size_t next = std::min(after.size(), (at / kSector + 1) * kSector);
-          if (rng.uniform() < 0.5) std::fill(after.begin() + long(at), after.begin() + long(next), '\0');
+          if (rng.uniform() < 0.5) after.replace(at, next - at, next - at, '\0');
           at = next;
         }
       }
@@ -195,14 +199,12 @@ class SimDisk final : public os::Disk {
   }
   Fate fate(Call call, const std::filesystem::path& path) {
     if (dead) return Fate::kRefuse;
-    ++calls_;
     const Fate fate = at_call ? at_call(call, path) : Fate::kGood;
     return dead && fate == Fate::kGood ? Fate::kRefuse : fate;
   }
 
   std::map<std::string, std::shared_ptr<Inode>> names_, durable_names_;
   std::vector<NameChange> pending_;
-  std::uint64_t calls_ = 0;
 };
 
 }  // namespace arqon::testing
