@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "arqon/base/rng.h"
+
 namespace arqon::agent {
 namespace {
 
@@ -35,6 +37,20 @@ std::string text(const wire::Value& object, std::string_view key) {
   return out == nullptr ? std::string() : *out;
 }
 
+// With a hash of itself behind it: a bit that flips in a number is still a number.
+wire::Object checked(wire::Object object) {
+  const std::uint64_t hash = hash_bytes(wire::write_json(object));
+  object.emplace_back("check", fmt::format("{:016x}", hash));
+  return object;
+}
+
+bool check_holds(const wire::Value& value) {
+  const wire::Object* object = value.as_object();
+  if (object == nullptr || object->empty() || object->back().first != "check") return false;
+  return checked(wire::Object(object->begin(), object->end() - 1)).back().second ==
+         object->back().second;
+}
+
 // What one line adds to the story so far.
 void follow(const wire::Value& line, Found& found) {
   const std::string event = text(line, "event");
@@ -62,7 +78,7 @@ Result<std::uint64_t> read_lines(os::Disk& disk, const fs::path& path, Found& fo
     const std::size_t end = std::min(content->find('\n', at), content->size());
     const auto line =
         wire::parse_json(std::string_view(*content).substr(at, end - at), kLineLimits);
-    if (line && line->as_object() != nullptr) {
+    if (line && check_holds(*line)) {
       follow(*line, found);
     } else if (end > at) {
       // Torn by a crash, or worse: whatever it said, something may have been written.
@@ -80,7 +96,10 @@ Status read_confirmed_file(os::Disk& disk, const fs::path& path, Found& found) {
   const auto content = disk.read(path, kLineLimits.bytes_max);
   if (!content) return tl::unexpected(content.error());
   const auto value = wire::parse_json(*content, kLineLimits);
-  auto confirmed = value ? read_confirmed(*value) : std::nullopt;
+  // Schema 1, of the versions before, has no check.
+  const wire::Value* schema = value ? value->find("schema") : nullptr;
+  const bool sound = schema != nullptr && (*schema == wire::Value(1) || check_holds(*value));
+  auto confirmed = sound ? read_confirmed(*value) : std::nullopt;
   if (confirmed) {
     found.generation = std::max(found.generation, confirmed->generation);
     found.confirmed = std::move(confirmed);
@@ -101,7 +120,7 @@ Status read_confirmed_file(os::Disk& disk, const fs::path& path, Found& found) {
 wire::Object confirmed_object(const Confirmed& c) {
   wire::Array knobs;
   for (const std::string& name : c.knobs) knobs.emplace_back(name);
-  return {{"schema", 1},
+  return {{"schema", 2},
           {"knobs", std::move(knobs)},
           {"values", values_array(c.values)},
           {"engine", c.identity.engine},
@@ -165,7 +184,7 @@ Result<Journal> Journal::open(std::shared_ptr<os::Disk> disk, const fs::path& fo
 }
 
 Status Journal::append(std::string_view step, wire::Object line) {
-  const std::string bytes = wire::write_json(std::move(line)) + "\n";
+  const std::string bytes = wire::write_json(checked(std::move(line))) + "\n";
   if (at_step) at_step(step);
   if (Status done = file_->append(bytes); !done) return done;
   bytes_ += bytes.size();
@@ -195,7 +214,7 @@ Status Journal::outcome(std::uint64_t generation, const Result<Config>& effectiv
 
 Status Journal::confirm(const Confirmed& confirmed) {
   if (at_step) at_step("confirmed file");
-  const std::string text = wire::write_json(confirmed_object(confirmed), 1) + "\n";
+  const std::string text = wire::write_json(checked(confirmed_object(confirmed)), 1) + "\n";
   Status done = os::replace_file(*disk_, folder_ / kConfirmed, text);
   if (!done) return done;
   if (bytes_ > kBytesMax) {
