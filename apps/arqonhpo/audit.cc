@@ -15,6 +15,7 @@
 #include "arqon/audit/record.h"
 #include "arqon/audit/verify.h"
 #include "arqon/report/words.h"
+#include "arqon/store/index.h"
 #include "arqon/wire/csv.h"
 
 namespace arqon::app {
@@ -190,6 +191,33 @@ std::string record_text(const Decoded& d, const std::vector<std::string>& names,
   return out;
 }
 
+// What moves one knob: asked of the index, which is brought up to date first.
+Result<int> show_knob(const fs::path& state, const AuditArgs& args, Console& console) {
+  os::SystemDisk disk;
+  auto index = store::Index::open(state / "state.db");
+  if (!index) return tl::unexpected(index.error());
+  if (Status done = index->follow(disk, state / "audit"); !done) {
+    return tl::unexpected(done.error());
+  }
+  const auto begins = index->find({.action = "begin"});
+  const auto lines =
+      index->find({.action = args.action, .knob = args.knob, .limit = args.last});
+  if (!begins) return tl::unexpected(begins.error());
+  if (!lines) return tl::unexpected(lines.error());
+  std::vector<std::string> names;
+  if (const auto begin = begins->empty() ? audit::decode("") : audit::decode(begins->back())) {
+    names = knobs_of(begin->record);
+  }
+  std::string out;
+  for (const std::string& line : *lines) {
+    const auto record = audit::decode(line);
+    if (!record) return tl::unexpected(record.error());
+    out += args.json ? line + "\n" : record_text(*record, names, console);
+  }
+  if (Status written = console.data(out); !written) return tl::unexpected(written.error());
+  return 0;
+}
+
 Result<int> show(const fs::path& folder, const AuditArgs& args, Console& console) {
   std::vector<std::string> names;
   std::deque<std::pair<std::string, std::string>> kept;  // as text and as JSON
@@ -300,6 +328,7 @@ Result<int> audit(const AuditArgs& args, Console& console) {
   if (!state) return tl::unexpected(state.error());
   const fs::path folder = *state / "audit";
   if (args.verb == "verify") return verify_folder(folder, args, console);
+  if (args.verb == "show" && !args.knob.empty()) return show_knob(*state, args, console);
   if (args.verb == "show") return show(folder, args, console);
   if (args.verb == "diff") return diff(folder, args, console);
   if (args.verb == "export") return export_all(folder, args, console);

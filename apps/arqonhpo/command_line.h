@@ -97,6 +97,7 @@ struct AuditArgs {
   std::vector<std::uint64_t> records;     // show, diff, prove: by number
   std::uint64_t last = 20;                // show: the newest so many
   std::string action;                     // show, export: only these
+  std::string knob;                       // show: only what moves it
   std::string format = "json";            // export: "json" (a line a record) or "csv"
   bool json = false;
   bool quiet = false;

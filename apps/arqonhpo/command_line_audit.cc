@@ -72,6 +72,8 @@ void add_audit(CLI::App& app, AuditArgs& args) {
   show->add_option("RECORD", args.records, "By number (default: the newest)")->type_name("");
   show->add_option("--last", args.last, "How many of the newest (20)")->type_name("N");
   add_action(*show, args);
+  show->add_option("--knob", args.knob, "Only what moves it, e.g. main.batch_size")
+      ->type_name("KNOB");
   add_json(*show, args);
 
   CLI::App* diff = add_verb(*audit, args, "diff", "What two records set otherwise");

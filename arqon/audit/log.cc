@@ -88,16 +88,6 @@ Status Log::adopt(std::uint64_t segments) {
   options.tapes = false;
   const auto verified = verify(disk_, options_.folder, options);
   if (!verified) return tl::unexpected(verified.error());
-  const auto& finding = verified->finding;
-  std::string bytes;
-  std::uint64_t good = 0;
-  if (finding && segment_number(finding->file) == segments) {
-    // Is it the end that a crash has torn, or something that had been acknowledged?
-    auto read = disk_.read(options_.folder / segment_name(segments), kSegmentBytesMax * 2);
-    if (!read) return tl::unexpected(read.error());
-    bytes = std::move(*read);
-    good = finding->offset;
-  }
   if (verified->records > 0) {
     chain_ = verified->chain;
     head_ = verified->head;
@@ -106,29 +96,37 @@ Status Log::adopt(std::uint64_t segments) {
   durable_ = verified->records;
   found_.records = verified->records;
   segment_ = segments;
-  if (finding) {
-    const bool torn = !bytes.empty() && verified->torn;
-    if (!torn || verified->records < verified->records_known) return damaged(*finding);
-    if (Status cut = cut_tail(segments, bytes, good); !cut) return cut;
+  const auto& finding = verified->finding;
+  // Is it the end that a crash has torn, or something that had been acknowledged?
+  if (finding && (!verified->torn || verified->records < verified->records_known)) {
+    return damaged(*finding);
   }
-  // A segment without a line is begun again; so is its tape.
-  if ((finding && good == 0) || verified->last_segment_empty) {
-    --segment_;
-    const fs::path tape = options_.folder / tape_name(segments);
-    if (disk_.exists(tape)) return disk_.truncate(tape, 0);
-  }
-  return {};
+  return settle_end(segments, finding ? finding->offset : ~std::uint64_t{0});
 }
 
-// Nothing is thrown away: the bytes go to a file of their own first.
-Status Log::cut_tail(std::uint64_t segment, const std::string& bytes, std::uint64_t good) {
-  found_.cut_bytes = bytes.size() - good;
-  found_.cut_file = fmt::format("cut-{}", found_.records);
-  const std::string_view tail = std::string_view(bytes).substr(good);
-  if (Status kept = os::replace_file(disk_, options_.folder / found_.cut_file, tail); !kept) {
-    return kept;
+// What the run before wrote last may be in memory alone: a sync that failed there is not made good
+// by one that works here. So its last files are written again, but for what was torn.
+Status Log::settle_end(std::uint64_t segment, std::uint64_t good) {
+  const fs::path file = options_.folder / segment_name(segment);
+  auto bytes = disk_.read(file, 2 * kSegmentBytesMax);
+  if (!bytes) return tl::unexpected(bytes.error());
+  if (good < bytes->size()) {
+    // Nothing is thrown away: the torn bytes get a file of their own first.
+    found_.cut_bytes = bytes->size() - good;
+    found_.cut_file = fmt::format("cut-{}", found_.records);
+    const std::string_view tail = std::string_view(*bytes).substr(good);
+    Status kept = os::replace_file(disk_, options_.folder / found_.cut_file, tail);
+    if (!kept) return kept;
+    bytes->resize(good);
   }
-  return disk_.truncate(options_.folder / segment_name(segment), good);
+  if (Status done = os::replace_file(disk_, file, *bytes); !done) return done;
+  const fs::path tape = options_.folder / tape_name(segment);
+  const bool begun = !bytes->empty();
+  if (!begun) --segment_;  // a segment without a line is begun again; so is its tape
+  if (!disk_.exists(tape)) return {};
+  auto told = begun ? disk_.read(tape, kTapeBytesMax) : Result<std::string>("");
+  if (!told) return tl::unexpected(told.error());
+  return os::replace_file(disk_, tape, *told);
 }
 
 Log::~Log() {

@@ -99,7 +99,7 @@ class Log {
   Log(os::Disk& disk, LogOptions options, SigningKey key);
   Status begin();
   Status adopt(std::uint64_t segments);
-  Status cut_tail(std::uint64_t segment, const std::string& bytes, std::uint64_t good);
+  Status settle_end(std::uint64_t segment, std::uint64_t good);
   void begin_segment(const Record& like);
   void chain_record(const Record& record);
   Chunk& chunk();

@@ -129,6 +129,26 @@ TEST(Log, a_failed_sync_is_never_taken_for_success_later) {
   EXPECT_FALSE(verified(disk).finding);
 }
 
+// What a failed sync has dropped is still in memory at the next start, and must not be built upon.
+TEST(Log, a_failed_sync_then_a_new_start_then_a_power_loss_leaves_a_whole_chain) {
+  SimDisk disk;
+  auto log = open(disk);
+  disk.at_call = [](Call call, const auto&) {
+    return call == Call::kSync ? Fate::kPartial : Fate::kGood;
+  };
+  EXPECT_FALSE(log->write(record(1)).has_value());
+  log.reset();
+  disk.at_call = {};
+  log = open(disk);
+  ASSERT_TRUE(log->write(record(2)).has_value());
+  const std::uint64_t acknowledged = log->durable();
+  log.reset();
+  disk.lose_power(Rng(1));
+  const Verified v = verified(disk);
+  EXPECT_FALSE(v.finding) << to_text(*v.finding);
+  EXPECT_GE(v.records, acknowledged);
+}
+
 TEST(Log, a_full_disk_ends_it_and_the_next_start_goes_on_from_what_was_acknowledged) {
   SimDisk disk;
   auto log = open(disk);

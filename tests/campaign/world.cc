@@ -172,7 +172,7 @@ void World::start_agent() {
     agent_ = std::make_unique<agent::Agent>(std::move(*agent));
     return;
   }
-  check(agent_dead_, "S6", "the agent does not start: " + (agent ? "" : agent.error().message));
+  check(agent_dead_ || agent_disk_fate, "S6", "the agent does not start: " + (agent ? "" : agent.error().message));
   agent_dead_ = true;
   agent_back_at_ = now_s() + agent_back_s;
 }
@@ -206,6 +206,7 @@ Result<Config> World::write(const Config& setting, serving::Scope scope) {
   ++writes;
   auto effective = engine_.apply(setting, scope);
   if (effective && scope.replica < 0) foreign_ = false;
+  if (!in_request_) disturbed_ = true;  // the agent's own hand: the tuner will see it
   hit();
   if (agent_dead_) return gone();
   return effective;

@@ -9,6 +9,7 @@ import json
 import signal
 import sys
 import unittest
+from pathlib import Path
 
 import live_test
 from live_test import LiveTest, PATIENCE_S, wait_for
@@ -169,5 +170,5 @@ class Help(LiveTest):
 
 
 if __name__ == "__main__":
-    live_test.BINARY, live_test.ENGINE = sys.argv[1:3]
+    live_test.BINARY, live_test.ENGINE = (str(Path(word).resolve()) for word in sys.argv[1:3])
     unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
