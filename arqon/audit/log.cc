@@ -98,9 +98,7 @@ Status Log::adopt(std::uint64_t segments) {
   segment_ = segments;
   const auto& finding = verified->finding;
   // Is it the end that a crash has torn, or something that had been acknowledged?
-  if (finding && (!verified->torn || verified->records < verified->records_known)) {
-    return damaged(*finding);
-  }
+  if (finding && !verified->torn) return damaged(*finding);
   return settle_end(segments, finding ? finding->offset : ~std::uint64_t{0});
 }
 

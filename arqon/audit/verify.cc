@@ -281,8 +281,8 @@ class Verification {
           check(seq, hash, name, wrong);
           if (!wrong && options_.on_line) options_.on_line(seq, json, hash);
         });
-    out_.torn = finding && last && !walk_.acknowledged();
-    out_.last_segment_empty = bytes->empty();
+    out_.torn = finding && last && !walk_.acknowledged() &&
+                walk_.records() >= out_.records_known;
     out_.bytes += bytes->size();
     out_.tape_bytes += tape.bytes();
     out_.finding = wrong ? wrong : finding;

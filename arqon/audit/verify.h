@@ -80,10 +80,9 @@ struct Verified {
   std::vector<std::string> keys;          // that signed checkpoints, as they appear
   std::uint64_t records_witnessed = 0;    // up to here a checkpoint stands behind the chain
   std::uint64_t records_known = 0;        // the most that any checkpoint knows
-  bool last_segment_empty = false;
   std::optional<Finding> finding;
-  // The finding is at the very end, and nothing says that it had been acknowledged: what a crash
-  // leaves behind.
+  // The finding is at the very end, and no later group and no checkpoint says that it had been
+  // acknowledged: what a crash leaves behind.
   bool torn = false;
 };
 
