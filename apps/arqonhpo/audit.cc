@@ -48,7 +48,7 @@ wire::Value finding_object(const audit::Finding& f) {
 
 std::string verified_text(const Verified& v, const fs::path& folder) {
   std::string out = fmt::format("{}: {} records in {} segments, chain {}\n", folder.string(),
-                                v.records, v.segments, view(v.chain).substr(0, 16));
+                                v.records, v.segments, audit::view(v.chain).substr(0, 16));
   if (v.finding) {
     out += fmt::format("{}: {}\n", v.torn ? "torn" : "NOT what was written", to_text(*v.finding));
     if (v.torn) {
@@ -58,7 +58,7 @@ std::string verified_text(const Verified& v, const fs::path& folder) {
     return out;
   }
   out += fmt::format("whole: every record follows from the one before, up to {}\n",
-                     view(v.head).substr(0, 16));
+                     audit::view(v.head).substr(0, 16));
   if (v.records_witnessed == 0) {
     out += "no checkpoint stands behind it: a missing end could not be told\n";
   } else {
@@ -79,8 +79,8 @@ Result<int> show_verified(const Verified& v, const fs::path& folder, const Audit
                            {"segments", v.segments},
                            {"bytes", v.bytes},
                            {"tape_bytes", v.tape_bytes},
-                           {"chain", view(v.chain)},
-                           {"head", view(v.head)},
+                           {"chain", audit::view(v.chain)},
+                           {"head", audit::view(v.head)},
                            {"checkpoints", v.checkpoints},
                            {"records_witnessed", v.records_witnessed},
                            {"keys", wire::Array(v.keys.begin(), v.keys.end())},
@@ -322,7 +322,7 @@ Result<int> export_all(const fs::path& folder, const AuditArgs& args, Console& c
   return 0;
 }
 
-Result<int> audit(const AuditArgs& args, Console& console) {
+Result<int> obey(const AuditArgs& args, Console& console) {
   if (args.verb == "verify" && !args.proof.empty()) return check_proof(args.proof, console);
   const auto state = find_state(args.state);
   if (!state) return tl::unexpected(state.error());
@@ -338,7 +338,7 @@ Result<int> audit(const AuditArgs& args, Console& console) {
 }  // namespace
 
 int run_audit(const AuditArgs& args, Console& console) {
-  const Result<int> done = audit(args, console);
+  const Result<int> done = obey(args, console);
   return done ? *done : console.complain(done.error());
 }
 

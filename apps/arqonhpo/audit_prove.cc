@@ -48,7 +48,7 @@ Result<audit::Hash> walk(const audit::Hash& before, const wire::Array& lines) {
   audit::Hash head = before;
   for (const wire::Value& line : lines) {
     if (line.as_string() == nullptr) return fail(ErrorCode::kInvalidConfig, "not a proof: lines");
-    sha.update(view(head));
+    sha.update(audit::view(head));
     sha.update("\n");
     sha.update(*line.as_string());
     sha.update("\t");
@@ -80,7 +80,7 @@ Result<int> prove(const fs::path& folder, std::uint64_t record, Console& console
   if (lines.empty()) {
     return fail(ErrorCode::kUsage, fmt::format("there is no record {}", record));
   }
-  if (before.empty()) before = view(verified->chain);
+  if (before.empty()) before = audit::view(verified->chain);
   const wire::Value proof = wire::Object{{"schema", 1},
                                          {"record", record},
                                          {"before", before},
@@ -122,7 +122,7 @@ Result<int> check_proof(const fs::path& file, Console& console) {
   }
   const std::string out = fmt::format(
       "proven: record {} of chain {} is what was written, as signed by {}\n{}\n",
-      record->stamp.seq, view(checkpoint->chain).substr(0, 16), checkpoint->key, *first);
+      record->stamp.seq, audit::view(checkpoint->chain).substr(0, 16), checkpoint->key, *first);
   if (Status written = console.data(out); !written) return tl::unexpected(written.error());
   return 0;
 }

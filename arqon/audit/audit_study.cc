@@ -147,7 +147,7 @@ int tamper(std::uint64_t trials) {
     const testing::Trial trial = testing::tamper(chain, Rng(1).stream(i));
     const auto kind = static_cast<std::size_t>(trial.kind);
     ++tried[kind];
-    located[kind] += trial.good() ? 1 : 0;
+    located[kind] += trial.good() ? 1u : 0u;
   }
   bool all = true;
   for (std::size_t k = 0; k < kNames.size(); ++k) {

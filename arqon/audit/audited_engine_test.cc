@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "arqon/audit/tape.h"
 #include "arqon/control/loop_test_fixture.h"
+#include "arqon/os/process.h"
+#include "arqon/testing/hanging_disk.h"
 #include "arqon/testing/sim_disk.h"
 
 namespace arqon::audit {
@@ -84,6 +87,43 @@ TEST(AuditedEngine, without_a_record_nothing_is_written_but_the_confirmed_set) {
   EXPECT_EQ(b.engine.confirms, 1) << "what was not recorded is not confirmed";
   EXPECT_TRUE(b.audited->apply({8192}, {}).has_value()) << "the way back needs no disk";
   EXPECT_EQ(b.engine.observe().effective, Config{8192});
+}
+
+// F28: a minute of a disk that hangs. Nothing is written to the engine but the way back, and the
+// loop waits for the disk once, not once a write.
+TEST(AuditedEngine, a_disk_that_hangs_a_minute_stops_all_writes_and_costs_one_patience) {
+  SimDisk memory;
+  arqon::testing::HangingDisk disk(memory);
+  FakeEngine engine(control::one_knob(), control::one_class(), control::valley);
+  LogOptions o;
+  o.folder = kFolder;
+  o.entropy = std::string(64, 'e');
+  o.patience = std::chrono::milliseconds(100);
+  auto log = std::move(*Log::open(disk, o));
+  AuditedEngine audited(engine, engine, *log, [] { return 0; });
+  auto options = control::options(2048);
+  options.frozen = [&] { return !log->healthy(); };
+  auto loop = control::Loop::create(audited, engine, options);
+  ASSERT_TRUE(loop.has_value());
+  double at = 0;
+  while (engine.applies == 0 && at < 600) ASSERT_TRUE(loop->run_until(time_at(++at)).has_value());
+  ASSERT_GT(engine.applies, 0);
+  disk.hang(true);
+  Config last = engine.observe().effective;
+  const os::SystemClock clock;
+  std::vector<double> seconds;
+  for (int tick = 0; tick < 60; ++tick) {
+    const TimePoint begin = clock.now();
+    ASSERT_TRUE(loop->run_until(time_at(++at)).has_value());
+    seconds.push_back(to_seconds(clock.now() - begin));
+    const Config now = engine.observe().effective;
+    EXPECT_TRUE(now == last || now == engine.confirmed) << "a write without a record";
+    last = now;
+  }
+  const auto slow = std::count_if(seconds.begin(), seconds.end(), [](double s) { return s > 0.05; });
+  EXPECT_LE(slow, 2) << "one wait, and one for whoever else was busy on this machine";
+  disk.hang(false);
+  ASSERT_TRUE(log->close().has_value());
 }
 
 // -- the tape

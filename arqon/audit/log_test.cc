@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <condition_variable>
 #include <filesystem>
-#include <mutex>
+#include <thread>
 
+#include "arqon/testing/hanging_disk.h"
 #include "arqon/testing/sim_disk.h"
 
 namespace arqon::audit {
@@ -197,7 +197,7 @@ TEST(Log, no_acknowledged_record_is_lost_whenever_the_power_goes) {
       const auto log = Log::open(disk, small);
       ASSERT_TRUE(log.has_value()) << at << "/" << seed << ": " << log.error().message;
       EXPECT_GE((*log)->found().records, acknowledged) << at << "/" << seed;
-      cuts += (*log)->found().cut_bytes > 0 ? 1 : 0;
+      cuts += (*log)->found().cut_bytes > 0 ? 1u : 0u;
       const Verified v = verified(disk);
       EXPECT_FALSE(v.finding) << at << "/" << seed << ": " << to_text(*v.finding);
     }
@@ -224,60 +224,9 @@ TEST(Log, damage_of_what_was_acknowledged_stops_the_start_and_changes_nothing) {
   EXPECT_EQ(*disk.content(kFolder / "00000001.log"), before);
 }
 
-// A disk whose sync hangs until it is let go.
-class Hanging final : public os::Disk {
- public:
-  explicit Hanging(os::Disk& disk) : disk_(disk) {}
-  Result<std::string> read(const std::filesystem::path& f, std::size_t n) override {
-    return disk_.read(f, n);
-  }
-  Result<std::unique_ptr<os::DiskFile>> open(const std::filesystem::path& f) override {
-    auto file = disk_.open(f);
-    if (!file) return file;
-    return std::make_unique<File>(*this, std::move(*file));
-  }
-  Status rename(const std::filesystem::path& a, const std::filesystem::path& b) override {
-    return disk_.rename(a, b);
-  }
-  Status truncate(const std::filesystem::path& f, std::uint64_t n) override {
-    return disk_.truncate(f, n);
-  }
-  Status make_folder(const std::filesystem::path& f) override { return disk_.make_folder(f); }
-  Status sync_folder(const std::filesystem::path& f) override { return disk_.sync_folder(f); }
-  bool exists(const std::filesystem::path& f) override { return disk_.exists(f); }
-  std::vector<std::string> list(const std::filesystem::path& f) override { return disk_.list(f); }
-
-  void hang(bool yes) {
-    const std::lock_guard lock(mutex_);
-    hangs_ = yes;
-    let_go_.notify_all();
-  }
-
- private:
-  class File final : public os::DiskFile {
-   public:
-    File(Hanging& disk, std::unique_ptr<os::DiskFile> file)
-        : disk_(disk), file_(std::move(file)) {}
-    Status append(std::string_view bytes) override { return file_->append(bytes); }
-    Status sync() override {
-      std::unique_lock lock(disk_.mutex_);
-      disk_.let_go_.wait(lock, [&] { return !disk_.hangs_; });
-      return file_->sync();
-    }
-
-   private:
-    Hanging& disk_;
-    std::unique_ptr<os::DiskFile> file_;
-  };
-  os::Disk& disk_;
-  std::mutex mutex_;
-  std::condition_variable let_go_;
-  bool hangs_ = false;
-};
-
 TEST(Log, a_stalled_disk_costs_one_patience_and_then_nothing) {
   SimDisk memory;
-  Hanging disk(memory);
+  arqon::testing::HangingDisk disk(memory);
   LogOptions threaded = options();
   threaded.threaded = true;
   threaded.patience = std::chrono::milliseconds(30);

@@ -202,7 +202,7 @@ Status Index::follow(os::Disk& disk, const fs::path& folder) {
   }
   // An index of another chain, or of more than there is now, is an index of nothing.
   const auto chain = connection_->ask("SELECT id FROM chain");
-  const std::string id(view(verified->chain));
+  const std::string id(audit::view(verified->chain));
   const bool other = chain && !chain->empty() && *chain != id;
   if (other || *known > verified->records) {
     done = connection_->run("DELETE FROM records; DELETE FROM moves; DELETE FROM chain; COMMIT");

@@ -115,7 +115,7 @@ TEST(Index, is_the_chain_again_whenever_the_power_goes) {
       vfs.lose_power(Rng(seed).stream(at));
       auto index = Index::open("state.db", "index-test-4");
       ASSERT_TRUE(index.has_value()) << at << "/" << seed << ": " << index.error().message;
-      anew += index->made_anew() ? 1 : 0;
+      anew += index->made_anew() ? 1u : 0u;
       ASSERT_LE(*index->last(), 14u);
       ASSERT_TRUE(index->follow(chain.disk, kFolder).has_value()) << at << "/" << seed;
       ASSERT_EQ(*index->find({}), chain.lines()) << at << "/" << seed;

@@ -94,7 +94,7 @@ int many(std::uint64_t first, std::uint64_t last, unsigned threads) {
       if (!same) std::printf("seed %llu: S12: another chain the second time\n",
                              static_cast<unsigned long long>(seed));
       if (!outcome.breaches.empty()) tell_failure(seed, outcome);
-      sums.failed += !same || !outcome.breaches.empty() ? 1 : 0;
+      sums.failed += !same || !outcome.breaches.empty() ? 1u : 0u;
     }
   };
   {

@@ -287,7 +287,7 @@ void World::check_chain() {
   check(verified->records >= acknowledged_, "S8",
         fmt::format("{} of {} acknowledged records", verified->records, acknowledged_));
   records = verified->records;
-  head = std::string(view(verified->head));
+  head = std::string(audit::view(verified->head));
 }
 
 // -- time
@@ -373,7 +373,7 @@ bool World::live(double until) {
   const audit::Found& found = tuner.log->found();
   check(found.records >= acknowledged_, "S8",
         fmt::format("{} of {} acknowledged records at a start", found.records, acknowledged_));
-  cuts += found.cut_bytes > 0 ? 1 : 0;
+  cuts += found.cut_bytes > 0 ? 1u : 0u;
   agent::ClientOptions to;
   to.socket = "agent.sock";
   to.transport = [this](const std::string& line, Duration) { return to_agent(line); };
@@ -407,8 +407,8 @@ void World::tune(Tuner& tuner, double until) {
   ++runs;
   (void)loop->run_until(time_at(until));
   for (const control::DecisionRecord& d : loop->record().decisions) {
-    confirms += d.action == "confirm" ? 1 : 0;
-    reverts += d.action == "revert" ? 1 : 0;
+    confirms += d.action == "confirm" ? 1u : 0u;
+    reverts += d.action == "revert" ? 1u : 0u;
     check(d.action != "confirm" || d.requests_after >= options_.requests_min, "S7",
           fmt::format("confirmed on {} requests", d.requests_after));
   }

@@ -104,7 +104,8 @@ inline Trial tamper(Chain& chain, Rng rng) {
     case Tampering::kInsert: {
       const std::size_t from = rng.below(here.size());
       if (from == i) ++trial.expected;  // the copy is the second of the two
-      here.insert(here.begin() + static_cast<std::ptrdiff_t>(i), std::string(here[from]));
+      const std::string copy = here[from];
+      here.insert(here.begin() + static_cast<std::ptrdiff_t>(i), copy);
       break;
     }
     case Tampering::kDelete:
