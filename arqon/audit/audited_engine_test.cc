@@ -120,7 +120,8 @@ TEST(AuditedEngine, a_disk_that_hangs_a_minute_stops_all_writes_and_costs_one_pa
     EXPECT_TRUE(now == last || now == engine.confirmed) << "a write without a record";
     last = now;
   }
-  const auto slow = std::count_if(seconds.begin(), seconds.end(), [](double s) { return s > 0.05; });
+  const auto slow =
+      std::count_if(seconds.begin(), seconds.end(), [](double s) { return s > 0.05; });
   EXPECT_LE(slow, 2) << "one wait, and one for whoever else was busy on this machine";
   disk.hang(false);
   ASSERT_TRUE(log->close().has_value());

@@ -75,8 +75,10 @@ Result<std::vector<Checkpoint>> read_checkpoints(std::string_view text) {
     text.remove_prefix(end + 1);
     if (line.empty()) continue;
     auto checkpoint = read_checkpoint(line);
-    // A torn line was given an end when the next run came: it is as good as not there.
-    const bool torn = !checkpoint && line.back() != '}';
+    // A torn line, perhaps with a hole where a sector never came, was given an end when the next
+    // run came: it is as good as not there.
+    const bool torn =
+        !checkpoint && (line.back() != '}' || line.find('\0') != std::string_view::npos);
     if (torn) continue;
     if (!checkpoint) {
       return tl::unexpected(checkpoint.error().with_context(fmt::format("line {}", number)));

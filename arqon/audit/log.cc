@@ -18,6 +18,7 @@ constexpr std::size_t kPendingBytesMax = 8u << 20;
 constexpr std::uint64_t kCheckpointRecords = 4096;
 constexpr std::int64_t kCheckpointNs = 10'000'000'000;
 constexpr std::size_t kKeyBytesMax = 1024;
+constexpr std::size_t kShortened = 4096;
 constexpr std::size_t kTapeLineBytesMax = 1u << 20;
 constexpr std::size_t kTapeFull = kTapeBytesMax - 4 * kTapeLineBytesMax;
 
@@ -26,6 +27,16 @@ tl::unexpected<Error> damaged(const Finding& finding) {
               fmt::format("the audit is not what was written: {}; look at it with `arqonhpo audit "
                           "verify`, and move the folder away to begin a new one",
                           to_text(finding)));
+}
+
+// What is left of a record that no line holds.
+Record shortened(const Record& record, std::size_t bytes) {
+  Record out = record;
+  out.reason.resize(std::min(out.reason.size(), kShortened));
+  out.before.resize(std::min(out.before.size(), kShortened / 8));
+  out.after.resize(std::min(out.after.size(), kShortened / 8));
+  out.note = wire::Object{{"cut_bytes", bytes}};
+  return out;
 }
 
 // The key of the folder, made when there is none.
@@ -157,7 +168,9 @@ void Log::begin_segment(const Record& like) {
 void Log::chain_record(const Record& record) {
   const std::uint64_t seq = next_seq_++;
   if (pending_.first == 0) pending_.first = seq;
-  const std::string json = encode(record, {seq, pending_.first, tape_sha_.finish(), tape_bytes_});
+  const Stamp stamp{seq, pending_.first, tape_sha_.finish(), tape_bytes_};
+  std::string json = encode(record, stamp);
+  if (json.size() > kLineBytesMax) json = encode(shortened(record, json.size()), stamp);
   sha_.update(view(head_));
   sha_.update("\n");
   sha_.update(json);
@@ -174,14 +187,6 @@ void Log::chain_record(const Record& record) {
 }
 
 Result<std::uint64_t> Log::append(const Record& record) {
-  // Measured without the lock: encoding twice is cheaper than a chain with a hole.
-  const std::size_t text =
-      record.reason.size() + 24 * (record.before.size() + record.after.size());
-  if (text > kLineBytesMax / 8 ||
-      encode(record, {~std::uint64_t{0}, ~std::uint64_t{0}, Hash{}, ~std::uint64_t{0}}).size() >
-          kLineBytesMax) {
-    return fail(ErrorCode::kUsage, "an audit record is at most 64 KiB");
-  }
   const std::lock_guard lock(mutex_);
   if (failed_) return tl::unexpected(*failed_);
   if (pending_bytes_ > kPendingBytesMax) {

@@ -60,8 +60,8 @@ class Log {
   const Hash& chain() const { return chain_; }
   std::string tape_file() const;  // name of the current one
 
-  // Chains the record; returns its number. kUnavailable when the log has failed or the disk is too
-  // far behind; kUsage when the record is longer than kLineBytesMax.
+  // Chains the record; returns its number. One longer than kLineBytesMax is cut and says so.
+  // kUnavailable when the log has failed or the disk is too far behind.
   Result<std::uint64_t> append(const Record& record);
   // A line of the observation log, without its end. Never fails: see tape_dropped().
   void observe(std::string_view line);

@@ -172,7 +172,7 @@ TEST(Log, no_acknowledged_record_is_lost_whenever_the_power_goes) {
   std::uint64_t stops = 0, cuts = 0;
   for (std::uint64_t at = 1;; ++at) {
     bool stopped = false;
-    for (std::uint64_t seed = 0; seed < 12; ++seed) {
+    for (std::uint64_t seed = 0; seed < 5; ++seed) {
       SimDisk disk;
       std::uint64_t calls = 0, acknowledged = 0;
       disk.at_call = [&](Call, const auto&) {
@@ -206,6 +206,33 @@ TEST(Log, no_acknowledged_record_is_lost_whenever_the_power_goes) {
   }
   EXPECT_GT(stops, 40u);
   EXPECT_GT(cuts, 20u) << "no tail was torn: the disk of this test is too kind";
+}
+
+// F44.
+TEST(Log, a_witness_that_cannot_be_written_stops_nothing) {
+  SimDisk disk;
+  LogOptions o = options();
+  o.witness = "elsewhere/witness";
+  disk.at_call = [](Call, const std::filesystem::path& file) {
+    return file == "elsewhere/witness" ? Fate::kRefuse : Fate::kGood;
+  };
+  const auto log = open(disk, o);
+  ASSERT_TRUE(log->write(record(1)).has_value());
+  EXPECT_TRUE(log->close().has_value());
+  EXPECT_TRUE(log->healthy());
+  EXPECT_GT(log->witness_failures(), 0u);
+  EXPECT_FALSE(verified(disk).finding);
+}
+
+TEST(Log, a_record_longer_than_a_line_is_cut_and_says_so) {
+  SimDisk disk;
+  const auto log = open(disk);
+  Record r = record(1);
+  r.reason = std::string(70'000, '\x01');  // six bytes each as JSON
+  r.before = Config(20'000, 0.1);
+  ASSERT_TRUE(log->write(r).has_value());
+  EXPECT_FALSE(verified(disk).finding);
+  EXPECT_NE(disk.content(kFolder / "00000001.log")->find("cut_bytes"), std::string::npos);
 }
 
 TEST(Log, damage_of_what_was_acknowledged_stops_the_start_and_changes_nothing) {

@@ -33,10 +33,10 @@ struct Finalize {
 };
 using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
 
-void bind(sqlite3_stmt* s, int at, std::string_view text) {
+void put(sqlite3_stmt* s, int at, std::string_view text) {
   sqlite3_bind_text64(s, at, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
 }
-void bind(sqlite3_stmt* s, int at, std::uint64_t number) {
+void put(sqlite3_stmt* s, int at, std::uint64_t number) {
   sqlite3_bind_int64(s, at, static_cast<sqlite3_int64>(number));
 }
 
@@ -173,15 +173,15 @@ Status Index::follow(os::Disk& disk, const fs::path& folder) {
     const audit::Record& r = line->record;
     if (r.action == "begin") read_knobs(r, knobs);
     if (seq <= *known) return;
-    bind(record->get(), 1, seq);
-    bind(record->get(), 2, r.actor);
-    bind(record->get(), 3, r.action);
-    bind(record->get(), 4, json);
+    put(record->get(), 1, seq);
+    put(record->get(), 2, r.actor);
+    put(record->get(), 3, r.action);
+    put(record->get(), 4, json);
     good = good && step(record->get());
     for (std::size_t i = 0; i < r.after.size() && i < r.before.size(); ++i) {
       if (r.after[i] == r.before[i] || i >= knobs.size()) continue;
-      bind(move->get(), 1, knobs[i]);
-      bind(move->get(), 2, seq);
+      put(move->get(), 1, knobs[i]);
+      put(move->get(), 2, seq);
       good = good && step(move->get());
     }
   };
@@ -220,12 +220,12 @@ Result<std::vector<std::string>> Index::find(const Query& query) const {
   auto statement = connection_->prepare(kFind);
   if (!statement) return tl::unexpected(statement.error());
   sqlite3_stmt* s = statement->get();
-  bind(s, 1, query.action);
-  bind(s, 2, query.actor);
-  bind(s, 3, query.from);
-  bind(s, 4, query.to);
-  bind(s, 5, query.knob);
-  bind(s, 6, query.limit);
+  put(s, 1, query.action);
+  put(s, 2, query.actor);
+  put(s, 3, query.from);
+  put(s, 4, query.to);
+  put(s, 5, query.knob);
+  put(s, 6, query.limit);
   std::vector<std::string> lines;
   int code = SQLITE_ROW;
   while ((code = sqlite3_step(s)) == SQLITE_ROW) lines.push_back(column(s, 0));

@@ -46,7 +46,7 @@ struct Chain {
 };
 
 TEST(Index, holds_what_the_chain_holds_and_answers_what_is_asked) {
-  const FaultyVfs vfs("index-test-1");
+  FaultyVfs vfs("index-test-1");
   Chain chain;
   chain.grow(20);
   auto index = Index::open("state.db", "index-test-1");
@@ -65,7 +65,7 @@ TEST(Index, holds_what_the_chain_holds_and_answers_what_is_asked) {
 }
 
 TEST(Index, of_another_chain_begins_anew) {
-  const FaultyVfs vfs("index-test-2");
+  FaultyVfs vfs("index-test-2");
   Chain one, two;
   one.grow(9);
   two.grow(4, 'd');

@@ -172,7 +172,8 @@ void World::start_agent() {
     agent_ = std::make_unique<agent::Agent>(std::move(*agent));
     return;
   }
-  check(agent_dead_ || agent_disk_fate, "S6", "the agent does not start: " + (agent ? "" : agent.error().message));
+  check(agent_dead_ || agent_disk_fate, "S6",
+        "the agent does not start: " + (agent ? "" : agent.error().message));
   agent_dead_ = true;
   agent_back_at_ = now_s() + agent_back_s;
 }
