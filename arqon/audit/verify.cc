@@ -15,6 +15,8 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kNameDigits = 8;
 constexpr std::size_t kCheckpointBytesMax = 16u << 20;
+constexpr std::string_view kHashOfNothing =
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 constexpr std::string_view kInputsKey = ",\"inputs\":\"", kTapeKey = "\",\"tape\":";
 
 // The whole line that begins at `at`: JSON, TAB, hash; empty when it has no such shape.
@@ -52,7 +54,8 @@ class TapeCheck {
     std::string_view inputs;
     std::uint64_t end = 0;
     if (!read_inputs(json, inputs, end) || end < at_) return false;
-    if (end > at_ && !load()) return false;
+    if (end == at_) return inputs == kHashOfNothing;  // most records follow one another at once
+    if (!load()) return false;
     if (end > bytes_.size()) return false;
     const std::string_view fresh =
         std::string_view(bytes_).substr(at_, end - at_);

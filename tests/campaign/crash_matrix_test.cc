@@ -11,7 +11,8 @@ constexpr double kCycleS = 260;
 constexpr double kAfterS = 20;
 
 WorldOptions options(int replicas) {
-  return {.seed = 11, .replicas = replicas, .best = 3000, .requests_min = 60, .cliff = true};
+  return {.seed = 11, .replicas = replicas, .best = 3000, .requests_min = 60, .steep = 0.2,
+          .cliff = true};
 }
 
 std::string told(const World& world) {

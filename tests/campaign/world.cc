@@ -30,7 +30,7 @@ testing::FakeEngine make_engine(const WorldOptions& options) {
   const auto bad_share = [options](const Config& c, std::size_t, double) {
     const double octaves = std::log2(c[0] / options.best);
     if (options.cliff && c[0] < options.best) return 0.7;
-    return std::min(0.9, 0.003 + 0.02 * octaves * octaves);
+    return std::min(0.9, 0.003 + options.steep * octaves * octaves);
   };
   return {control::one_knob(), control::one_class(), bad_share, options.replicas, options.seed};
 }

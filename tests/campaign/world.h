@@ -29,6 +29,7 @@ struct WorldOptions {
   int replicas = 1;
   double best = 1024;            // where the bad share is least
   std::uint64_t requests_min = 120;
+  double steep = 0.02;           // added bad share per squared octave off the best
   bool cliff = false;            // below the best, nearly everything is bad
 };
 
