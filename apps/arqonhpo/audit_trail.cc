@@ -24,7 +24,8 @@ os::SystemDisk& system_disk() {
 }
 
 std::int64_t wall_ns() {
-  return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
 }
 
 Result<std::string> entropy() {
