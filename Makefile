@@ -6,7 +6,7 @@ DEMO = mix-migration
 # The seeds of the traffic; scenarios/data/baselines.json keeps the searched settings for these.
 SEEDS ?= 1,2,3,4,5
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-vllm test test-engines bench bench-live bench-triton python fuzz tidy clean
+.PHONY: help demo demo-vllm test test-engines bench bench-live bench-triton campaign python fuzz tidy clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -51,6 +51,11 @@ bench-triton:  ## tunes a real Triton against an exhaustive grid; 20 minutes
 	@tools/engines start triton --name bench --port 18010
 	@$(RELEASE)/bench/bench_triton http://127.0.0.1:18010 sleeper; code=$$?; \
 	  tools/engines stop bench; exit $$code
+
+campaign:  ## 10,000 seeds of faults against the safety contract, under 10 minutes
+	@$(SETUP) core
+	@tools/build release campaign
+	@$(RELEASE)/tests/campaign/campaign --seeds 1-10000
 
 python:  ## the Python package arqonhpo into .venv
 	@$(SETUP) python

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "apps/arqonhpo/command_line_audit.h"
 #include "apps/arqonhpo/command_line_load.h"
 #include "apps/arqonhpo/command_line_twin.h"
 #include "arqon/wire/diagnostic.h"
@@ -32,6 +33,7 @@ constexpr const char* kFooter =
     "  arqonhpo tune live.json --mode observe        watch a running engine; change nothing\n"
     "  arqonhpo status                               what it does now; then pause, freeze, "
     "rollback\n"
+    "  arqonhpo audit verify                         is the record of it what was written?\n"
     "\n"
     "A SCENARIO is a JSON file, or the name of one that ships with the program.\n"
     "stdout is data, stderr is talk; --json prints one JSON document. NO_COLOR is honoured.\n"
@@ -120,6 +122,8 @@ struct Parsed {
   AgentArgs agent;
   CalibrateArgs calibrate;
   AdviseArgs advise;
+  AuditArgs audit;
+  ReplayArgs replay;
 };
 
 void add_tune(CLI::App& app, TuneArgs& args) {
@@ -167,6 +171,9 @@ void add_tune(CLI::App& app, TuneArgs& args) {
   verb->add_option("--load-url", args.load_url,
                    "Live, --compare: where its traffic is sent (default: target.url)")
       ->type_name("URL");
+  verb->add_option("--audit-witness", args.audit_witness,
+                   "Live: a file elsewhere that gets every checkpoint of the audit")
+      ->type_name("FILE");
   verb->footer(kTuneFooter);
 }
 
@@ -206,7 +213,18 @@ void add_agent(CLI::App& app, AgentArgs& args) {
 // The verb the user was in, for its options.
 const CLI::App& innermost(const CLI::App& app) {
   const auto verbs = app.get_subcommands();
-  return verbs.empty() ? app : *verbs.front();
+  return verbs.empty() ? app : innermost(*verbs.front());
+}
+
+// "arqonhpo audit" for `audit verify`: what stands before the innermost verb's name.
+std::string path_to(const CLI::App& app) {
+  std::string path = "arqonhpo";
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) {
+    at = at->get_subcommands().front();
+    if (!at->get_subcommands().empty()) path += " " + at->get_name();
+  }
+  return path;
 }
 
 std::vector<std::string> known_words(const CLI::App& app) {
@@ -238,7 +256,7 @@ std::string hint(const CLI::App& app, const std::vector<std::string>& typed) {
 Message mistake(const CLI::App& app, const CLI::ParseError& error,
                 const std::vector<std::string>& typed) {
   const CLI::App& verb = innermost(app);
-  const std::string name = &verb == &app ? std::string("arqonhpo") : "arqonhpo " + verb.get_name();
+  const std::string name = path_to(app) + (&verb == &app ? "" : " " + verb.get_name());
   return {fmt::format("arqonhpo: {}\n{}Try: {} --help\n", error.what(), hint(app, typed), name), 2};
 }
 
@@ -251,8 +269,11 @@ Command chosen(const CLI::App& app, const Parsed& parsed) {
   if (app.got_subcommand("calibrate")) return parsed.calibrate;
   if (app.got_subcommand("advise")) return parsed.advise;
   if (app.got_subcommand("doctor")) return parsed.doctor;
+  if (app.got_subcommand("audit") && !parsed.audit.verb.empty()) return parsed.audit;
+  if (app.got_subcommand("replay")) return parsed.replay;
   if (!parsed.person.verb.empty()) return parsed.person;
-  return Message{app.help(), 0};
+  const CLI::App& verb = innermost(app);
+  return Message{verb.help(&verb == &app ? "" : path_to(app)), 0};
 }
 
 }  // namespace
@@ -273,6 +294,8 @@ Command parse_command_line(int argc, const char* const* argv) {
   add_doctor(app, parsed.doctor);
   add_person(app, parsed.person);
   add_agent(app, parsed.agent);
+  add_audit(app, parsed.audit);
+  add_replay(app, parsed.replay);
   const std::vector<std::string> typed(argv + std::min(argc, 1), argv + argc);
   try {
     app.parse(argc, argv);
@@ -280,7 +303,7 @@ Command parse_command_line(int argc, const char* const* argv) {
     return Message{fmt::format("{}\n", version.what()), 0};
   } catch (const CLI::CallForHelp&) {
     const CLI::App& verb = innermost(app);
-    return Message{verb.help(&verb == &app ? "" : "arqonhpo"), 0};
+    return Message{verb.help(&verb == &app ? "" : path_to(app)), 0};
   } catch (const CLI::CallForAllHelp&) {
     return Message{app.help("", CLI::AppFormatMode::All), 0};
   } catch (const CLI::ParseError& error) {

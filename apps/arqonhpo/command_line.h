@@ -28,6 +28,7 @@ struct TuneArgs {
   std::string mode;               // observe | recommend | approve | auto; empty = the scenario's
   std::uint64_t repeats = 3;      // of --compare
   std::string load_url;           // where --compare sends its traffic; empty = target.url
+  std::filesystem::path audit_witness;  // a file that gets every checkpoint; empty = none
 };
 
 struct SimulateArgs {
@@ -108,6 +109,7 @@ struct LoadArgs {
 
 struct DoctorArgs {
   std::vector<std::string> words;  // ENGINE URL, either of them, or none
+  std::filesystem::path state;     // a state folder in their place
   bool json = false;
 };
 
@@ -116,6 +118,27 @@ struct PersonArgs {
   std::string verb;
   std::optional<std::uint64_t> decision;  // approve, reject, explain; absent = the newest
   std::filesystem::path state;            // empty = the only one in .arqonhpo
+  bool json = false;
+};
+
+// audit verify | show | diff | export | prove.
+struct AuditArgs {
+  std::string verb;                       // empty = `audit` alone
+  std::filesystem::path state;            // empty = the only one in .arqonhpo
+  std::vector<std::filesystem::path> against;  // verify: checkpoints kept elsewhere
+  std::filesystem::path proof;            // verify: what `prove` printed, in place of a chain
+  bool without_tapes = false;             // verify
+  std::vector<std::uint64_t> records;     // show, diff, prove: by number
+  std::uint64_t last = 20;                // show: the newest so many
+  std::string action;                     // show, export: only these
+  std::string knob;                       // show: only what moves it
+  std::string format = "json";            // export: "json" (a line a record) or "csv"
+  bool json = false;
+  bool quiet = false;
+};
+
+struct ReplayArgs {
+  std::filesystem::path state;  // a state folder, or one of its tapes; empty = the only one
   bool json = false;
 };
 
@@ -132,7 +155,7 @@ struct Message {
 };
 
 using Command = std::variant<TuneArgs, SimulateArgs, ValidateArgs, LoadArgs, DoctorArgs, PersonArgs,
-                             AgentArgs, CalibrateArgs, AdviseArgs, Message>;
+                             AgentArgs, CalibrateArgs, AdviseArgs, AuditArgs, ReplayArgs, Message>;
 
 // Never throws; a mistake comes back as a Message with exit code 2 and a hint.
 Command parse_command_line(int argc, const char* const* argv);

@@ -9,6 +9,7 @@ constexpr const char* kDoctorFooter =
     "  arqonhpo doctor vllm http://127.0.0.1:8000     what of it can be tuned, and how\n"
     "  arqonhpo doctor haproxy unix:/run/haproxy.sock\n"
     "  arqonhpo doctor http://127.0.0.1:8000          asks each engine's adapter in turn\n"
+    "  arqonhpo doctor --state .arqonhpo/live         lock, audit, open intents, agent\n"
     "\n"
     "Nothing is written to the engine. A knob is live (moves while it serves), reload (the model "
     "is\n"
@@ -99,6 +100,8 @@ void add_load(CLI::App& app, LoadArgs& args) {
 
 void add_doctor(CLI::App& app, DoctorArgs& args) {
   CLI::App* verb = app.add_subcommand("doctor", "Look at a running engine: what can be tuned?");
+  verb->add_option("--state", args.state, "Look at a state folder instead: is it sound?")
+      ->type_name("DIR");
   verb->add_option("ENGINE URL", args.words, "Which engine, and where")
       ->expected(0, 2)
       ->type_name("");

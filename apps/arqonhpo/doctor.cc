@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "apps/arqonhpo/doctor_state.h"
 #include "apps/arqonhpo/url_text.h"
 #include "apps/arqonhpo/verbs.h"
 #include "arqon/adapters/adapter.h"
@@ -194,6 +195,10 @@ Status doctor(const DoctorArgs& args, Console& console) {
 }  // namespace
 
 int run_doctor(const DoctorArgs& args, Console& console) {
+  if (!args.state.empty()) {
+    const Result<int> examined = examine_state(args.state, args.json, console);
+    return examined ? *examined : console.complain(examined.error());
+  }
   const Status done = doctor(args, console);
   return done ? 0 : console.complain(done.error());
 }

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "apps/arqonhpo/agent_process.h"
+#include "apps/arqonhpo/audit_trail.h"
 #include "apps/arqonhpo/desk.h"
 #include "apps/arqonhpo/scenario_file.h"
 #include "apps/arqonhpo/state_folder.h"
@@ -103,6 +104,10 @@ class LiveRun {
     agent_ = std::move(*agent);
     tally_.emplace(agent_ != nullptr ? static_cast<serving::Engine&>(*agent_) : *engine_);
     if (Status ready = open_desk(); !ready) return tl::unexpected(ready.error());
+    auto trail = AuditTrail::open({places_.state, args_.audit_witness, args_.quiet}, *tally_,
+                                  clock_, console_);
+    if (!trail) return tl::unexpected(trail.error());
+    trail_ = std::move(*trail);
     if (desk_->frozen()) {
       console_.talk(
           "the state is frozen: ArqonHPO observes and changes nothing until "
@@ -113,9 +118,10 @@ class LiveRun {
 
  private:
   Status open_desk() {
-    auto log = DecisionLog::open(places_.state, scenario_.seed, scenario_.knobs);
+    auto log = DecisionLog::open(places_.state);
     if (!log) return tl::unexpected(log.error());
     log_.emplace(std::move(*log));
+    feed_.emplace(scenario_.seed, scenario_.knobs);
     const serving::Capabilities& caps = engine_->capabilities();
     auto desk = Desk::open(
         places_.state,
@@ -147,7 +153,9 @@ class LiveRun {
   // A record that cannot be kept ends all changes, aloud.
   void keep_record() {
     if (loop_ == nullptr || broken_) return;
-    Status kept = log_->append(loop_->record());
+    const std::vector<wire::Value> fresh = feed_->take(loop_->record());
+    trail_->keep(fresh);
+    Status kept = log_->append(fresh);
     const auto& decisions = loop_->record().decisions;
     for (; kept && seen_ < decisions.size(); ++seen_) {
       const std::string& action = decisions[seen_].action;
@@ -170,8 +178,8 @@ class LiveRun {
   control::LoopOptions loop_options() {
     control::LoopOptions options = compare::loop_options(scenario_, scenario_.seed);
     options.stop = &stop_;
-    options.frozen = [this] { return supervisor_->frozen(); };
-    options.supervisor = &*supervisor_;
+    options.supervisor = &trail_->supervise(*supervisor_);
+    options.before_write = [this](const control::WriteNotice& w) { trail_->explain(w); };
     options.on_window = [this](const control::WindowRecord& w) {
       desk_->window(w);
       keep_record();
@@ -181,13 +189,17 @@ class LiveRun {
   }
 
   Result<int> tune() {
-    auto loop = control::Loop::create(*tally_, clock_, loop_options());
+    auto loop = control::Loop::create(trail_->engine(), trail_->clock(), loop_options());
     if (!loop) return tl::unexpected(loop.error());
     loop_ = &*loop;
     const double seconds = args_.seconds.value_or(scenario_.duration_s);
     if (!args_.quiet) console_.talk(greeting(seconds));
-    const Status ran = loop->run_until(clock_.now() + from_seconds(seconds));
+    const TimePoint end = clock_.now() + from_seconds(seconds);
+    if (Status begun = trail_->begin(scenario_, end); !begun) return tl::unexpected(begun.error());
+    const Status ran = loop->run_until(end);
     keep_record();
+    const Status kept = trail_->end();
+    if (!kept) console_.talk(fmt::format("{}\n", kept.error().message));
     scenario_.duration_s = std::max(1.0, to_seconds(clock_.now() - loop->begun()));
     if (agent_ != nullptr) (void)agent_->release();
     const Result<int> written = write(*loop);
@@ -245,11 +257,13 @@ class LiveRun {
   std::unique_ptr<agent::Client> agent_;  // null where the engine keeps the way back itself
   std::optional<Tally> tally_;
   std::optional<DecisionLog> log_;
+  std::optional<DecisionFeed> feed_;
   std::optional<Watching> supervisor_;
   const control::Loop* loop_ = nullptr;
   std::size_t seen_ = 0;
   bool broken_ = false;
   std::unique_ptr<Desk> desk_;
+  std::unique_ptr<AuditTrail> trail_;  // uses what stands above
 };
 
 }  // namespace

@@ -25,6 +25,8 @@ int run(const LoadArgs& args, Console& console) { return run_load(args, console)
 int run(const CalibrateArgs& args, Console& console) { return run_calibrate(args, console); }
 int run(const AdviseArgs& args, Console& console) { return run_advise(args, console); }
 int run(const DoctorArgs& args, Console& console) { return run_doctor(args, console); }
+int run(const AuditArgs& args, Console& console) { return run_audit(args, console); }
+int run(const ReplayArgs& args, Console& console) { return run_replay(args, console); }
 int run(const PersonArgs& args, Console& console) { return run_person(args, console); }
 
 int run(const Message& message, Console& console) {

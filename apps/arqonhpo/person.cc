@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/arqonhpo/agent_process.h"
+#include "apps/arqonhpo/state_folder.h"
 #include "apps/arqonhpo/verbs.h"
 #include "arqon/os/file.h"
 #include "arqon/os/socket.h"
@@ -24,36 +25,6 @@ namespace fs = std::filesystem;
 constexpr Duration kPatience = std::chrono::seconds(10);
 constexpr std::size_t kRecordBytesMax = 256u << 20;
 constexpr wire::JsonLimits kAnswerLimits{.bytes_max = 1u << 20, .depth_max = 16};
-
-bool holds_state(const fs::path& folder) {
-  std::error_code error;
-  return fs::exists(folder / "lock", error) || fs::exists(folder / "status.json", error);
-}
-
-// The folder the user means: as given, else the only one there is.
-Result<fs::path> state_folder(const PersonArgs& args) {
-  std::error_code error;
-  if (!args.state.empty()) {
-    if (fs::is_directory(args.state, error)) return args.state;
-    return fail(ErrorCode::kUnavailable,
-                fmt::format("{}: there is no such state folder", args.state.string()));
-  }
-  std::vector<fs::path> found;
-  for (const auto& entry : fs::directory_iterator(".arqonhpo", error)) {
-    if (holds_state(entry.path())) found.push_back(entry.path());
-  }
-  if (found.size() == 1) return found.front();
-  if (found.empty()) {
-    return fail(ErrorCode::kUnavailable,
-                "there is no state in ./.arqonhpo; name its folder with --state DIR");
-  }
-  std::sort(found.begin(), found.end());
-  std::vector<std::string> names;
-  for (const fs::path& path : found) names.push_back(path.string());
-  return fail(ErrorCode::kUsage, fmt::format("there is more than one state; choose with --state: "
-                                             "{}",
-                                             fmt::join(names, ", ")));
-}
 
 std::string text_of(const wire::Value& object, std::string_view key) {
   const wire::Value* value = object.find(key);
@@ -296,7 +267,7 @@ Result<int> explain(const fs::path& folder, const PersonArgs& args, Console& con
 }
 
 Result<int> person(const PersonArgs& args, Console& console) {
-  const auto folder = state_folder(args);
+  const auto folder = find_state(args.state);
   if (!folder) return tl::unexpected(folder.error());
   if (args.verb == "explain") return explain(*folder, args, console);
   // Frozen comes first, whoever listens and however long the answer takes.

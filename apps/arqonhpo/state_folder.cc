@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
@@ -47,13 +48,12 @@ wire::Value learned(const documents::StrategyRun& run, const Space& knobs) {
                       {"decisions", run.record.decisions.size()}};
 }
 
-// One line per change and per decision of a run, each with the run's seed; no build id, no wall
-// time, so that two runs can be compared byte by byte.
-std::string decision_lines(const control::RunRecord& run, std::uint64_t seed) {
+// One object per change and per decision of a run, each with the run's seed.
+std::vector<wire::Value> decision_objects(const control::RunRecord& run, std::uint64_t seed) {
   const std::string text = documents::decisions_json(run);
   const auto root = wire::parse_json(text, {.bytes_max = text.size()});
   ARQON_ASSERT(root.has_value());
-  std::string lines;
+  std::vector<wire::Value> objects;
   for (const auto& [key, kind] : {std::pair{"changes", "change"}, {"decisions", "decision"}}) {
     const wire::Value* list = root->find(key);
     const wire::Array* records = list == nullptr ? nullptr : list->as_array();
@@ -62,13 +62,48 @@ std::string decision_lines(const control::RunRecord& run, std::uint64_t seed) {
       if (const wire::Object* members = record.as_object()) {
         line.insert(line.end(), members->begin(), members->end());
       }
-      lines += wire::write_json(std::move(line)) + "\n";
+      objects.emplace_back(std::move(line));
     }
   }
+  return objects;
+}
+
+std::string lines_of(const std::vector<wire::Value>& objects) {
+  std::string lines;
+  for (const wire::Value& object : objects) lines += wire::write_json(object) + "\n";
   return lines;
 }
 
+bool holds_state(const fs::path& folder) {
+  std::error_code error;
+  return fs::exists(folder / "lock", error) || fs::exists(folder / "status.json", error);
+}
+
 }  // namespace
+
+Result<fs::path> find_state(const fs::path& given) {
+  std::error_code error;
+  if (!given.empty()) {
+    if (fs::is_directory(given, error)) return given;
+    return fail(ErrorCode::kUnavailable,
+                fmt::format("{}: there is no such state folder", given.string()));
+  }
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(".arqonhpo", error)) {
+    if (holds_state(entry.path())) found.push_back(entry.path());
+  }
+  if (found.size() == 1) return found.front();
+  if (found.empty()) {
+    return fail(ErrorCode::kUnavailable,
+                "there is no state in ./.arqonhpo; name its folder with --state DIR");
+  }
+  std::sort(found.begin(), found.end());
+  std::vector<std::string> names;
+  for (const fs::path& path : found) names.push_back(path.string());
+  return fail(ErrorCode::kUsage, fmt::format("there is more than one state; choose with --state: "
+                                             "{}",
+                                             fmt::join(names, ", ")));
+}
 
 Status prepare_folder(const fs::path& folder) {
   std::error_code error;
@@ -103,7 +138,7 @@ Status StateFolder::save(const documents::TuneResult& result,
   wire::Array runs;
   for (const documents::StrategyRun& run : result.runs) {
     if (run.strategy != "arqonhpo") continue;
-    decisions += decision_lines(run.record, run.seed);
+    decisions += lines_of(decision_objects(run.record, run.seed));
     runs.push_back(learned(run, scenario.knobs));
   }
   const wire::Value document = wire::Object{{"schema", 1},
@@ -117,8 +152,31 @@ Status StateFolder::save(const documents::TuneResult& result,
   return os::write_file(folder_ / "learned.json", wire::write_json(document, 2) + "\n");
 }
 
-Result<DecisionLog> DecisionLog::open(const fs::path& folder, std::uint64_t seed,
-                                      const Space& knobs) {
+std::vector<std::string> slot_names(const Space& knobs) {
+  std::vector<std::string> slots;
+  for (const Parameter& p : knobs.parameters()) {
+    if (p.type != ParamType::kSimplex) slots.push_back(p.name);
+    for (std::size_t i = 0; p.type == ParamType::kSimplex && i < p.slots(); ++i) {
+      slots.push_back(fmt::format("{}/{}", p.name, p.choices[i]));
+    }
+  }
+  return slots;
+}
+
+std::vector<wire::Value> DecisionFeed::take(const control::RunRecord& record) {
+  if (record.changes.size() == changes_ && record.decisions.size() == decisions_) return {};
+  control::RunRecord fresh;
+  fresh.knob_names = slots_;
+  fresh.changes.assign(record.changes.begin() + static_cast<std::ptrdiff_t>(changes_),
+                       record.changes.end());
+  fresh.decisions.assign(record.decisions.begin() + static_cast<std::ptrdiff_t>(decisions_),
+                         record.decisions.end());
+  changes_ = record.changes.size();
+  decisions_ = record.decisions.size();
+  return decision_objects(fresh, seed_);
+}
+
+Result<DecisionLog> DecisionLog::open(const fs::path& folder) {
   std::error_code error;
   if (fs::exists(folder / "decisions.jsonl", error)) {
     fs::rename(folder / "decisions.jsonl", folder / "decisions.previous.jsonl", error);
@@ -129,27 +187,12 @@ Result<DecisionLog> DecisionLog::open(const fs::path& folder, std::uint64_t seed
   }
   auto file = os::AppendFile::open(folder / "decisions.jsonl");
   if (!file) return tl::unexpected(file.error());
-  std::vector<std::string> slots;
-  for (const Parameter& p : knobs.parameters()) {
-    if (p.type != ParamType::kSimplex) slots.push_back(p.name);
-    for (std::size_t i = 0; p.type == ParamType::kSimplex && i < p.slots(); ++i) {
-      slots.push_back(fmt::format("{}/{}", p.name, p.choices[i]));
-    }
-  }
-  return DecisionLog(std::move(*file), seed, std::move(slots));
+  return DecisionLog(std::move(*file));
 }
 
-Status DecisionLog::append(const control::RunRecord& record) {
-  if (record.changes.size() == changes_ && record.decisions.size() == decisions_) return {};
-  control::RunRecord fresh;
-  fresh.knob_names = slots_;
-  fresh.changes.assign(record.changes.begin() + static_cast<std::ptrdiff_t>(changes_),
-                       record.changes.end());
-  fresh.decisions.assign(record.decisions.begin() + static_cast<std::ptrdiff_t>(decisions_),
-                         record.decisions.end());
-  if (Status done = file_.append(decision_lines(fresh, seed_)); !done) return done;
-  changes_ = record.changes.size();
-  decisions_ = record.decisions.size();
+Status DecisionLog::append(const std::vector<wire::Value>& lines) {
+  if (lines.empty()) return {};
+  if (Status done = file_.append(lines_of(lines)); !done) return done;
   return file_.sync();
 }
 

@@ -13,6 +13,7 @@
 #include "arqon/documents/scenario.h"
 #include "arqon/os/file.h"
 #include "arqon/serving/engine.h"
+#include "arqon/wire/json.h"
 
 namespace arqon::app {
 
@@ -36,24 +37,35 @@ class StateFolder {
   os::FileLock lock_;
 };
 
+// A name for each value of a setting.
+std::vector<std::string> slot_names(const Space& knobs);
+
+// What a live run has changed and decided, one object each, as it comes up: no build id, no wall
+// time, so that two runs can be compared byte by byte.
+class DecisionFeed {
+ public:
+  DecisionFeed(std::uint64_t seed, const Space& knobs) : seed_(seed), slots_(slot_names(knobs)) {}
+  // What `record` holds beyond the last call: changes, then decisions.
+  std::vector<wire::Value> take(const control::RunRecord& record);
+
+ private:
+  std::uint64_t seed_ = 0;
+  std::vector<std::string> slots_;
+  std::size_t changes_ = 0, decisions_ = 0;
+};
+
 // STATE/decisions.jsonl of a live run: grows as things are decided, so that `explain` can tell
 // while the run goes on and after it was killed. The file of the run before becomes
 // decisions.previous.jsonl. One thread.
 class DecisionLog {
  public:
-  static Result<DecisionLog> open(const std::filesystem::path& folder, std::uint64_t seed,
-                                  const Space& knobs);
-  // Writes what `record` holds beyond the last call; on the disk when it returns.
-  Status append(const control::RunRecord& record);
+  static Result<DecisionLog> open(const std::filesystem::path& folder);
+  // On the disk when it returns.
+  Status append(const std::vector<wire::Value>& lines);
 
  private:
-  DecisionLog(os::AppendFile file, std::uint64_t seed, std::vector<std::string> slots)
-      : file_(std::move(file)), slots_(std::move(slots)), seed_(seed) {}
-
+  explicit DecisionLog(os::AppendFile file) : file_(std::move(file)) {}
   os::AppendFile file_;
-  std::vector<std::string> slots_;  // a name for each value of a setting
-  std::uint64_t seed_ = 0;
-  std::size_t changes_ = 0, decisions_ = 0;
 };
 
 // STATE/learned.json of a live run: the confirmed setting, and on what it was confirmed.
@@ -65,6 +77,10 @@ struct Learned {
 };
 Status save_learned(const std::filesystem::path& folder, const documents::Scenario& scenario,
                     const Learned& learned);
+
+// The state a person means: as given, else the only one in ./.arqonhpo. kUnavailable when there is
+// none, kUsage when there are several.
+Result<std::filesystem::path> find_state(const std::filesystem::path& given);
 
 // Makes `folder` if need be and proves that files can be written there; kUnavailable otherwise.
 Status prepare_folder(const std::filesystem::path& folder);

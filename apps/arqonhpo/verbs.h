@@ -12,6 +12,8 @@ int run_calibrate(const CalibrateArgs& args, Console& console);
 int run_advise(const AdviseArgs& args, Console& console);
 int run_validate(const ValidateArgs& args, Console& console);
 int run_agent(const AgentArgs& args, Console& console);
+int run_audit(const AuditArgs& args, Console& console);
+int run_replay(const ReplayArgs& args, Console& console);
 int run_load(const LoadArgs& args, Console& console);
 int run_doctor(const DoctorArgs& args, Console& console);
 int run_person(const PersonArgs& args, Console& console);

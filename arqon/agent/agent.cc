@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <system_error>
 #include <utility>
 
 #include "arqon/agent/near.h"
@@ -69,7 +68,7 @@ Result<Agent> Agent::create(serving::Engine& engine, Clock& clock, AgentOptions 
   Space space(engine.capabilities().knobs);
   auto check = guard::SafetyExecutor::create(space, options.guardrails);
   if (!check) return tl::unexpected(check.error().with_context("guardrails"));
-  auto journal = Journal::open(options.folder);
+  auto journal = Journal::open(options.disk, options.folder);
   if (!journal) return tl::unexpected(journal.error());
   Agent agent(engine, clock, std::move(options), std::move(space), std::move(*check),
               std::move(*journal));
@@ -99,10 +98,7 @@ Agent::Agent(serving::Engine& engine, Clock& clock, AgentOptions options, Space 
   if (journal_.found().released) confirmed_.reset();
 }
 
-bool Agent::frozen() const {
-  std::error_code error;
-  return std::filesystem::exists(options_.folder / "freeze", error);
-}
+bool Agent::frozen() const { return options_.disk->exists(options_.folder / "freeze"); }
 
 bool Agent::confirmed_fits() const {
   if (!confirmed_ || confirmed_->identity != engine_.capabilities().identity) return false;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include "arqon/base/result.h"
 #include "arqon/base/time.h"
 #include "arqon/guard/safety_executor.h"
+#include "arqon/os/disk.h"
 #include "arqon/serving/engine.h"
 #include "arqon/wire/json.h"
 
@@ -27,6 +29,7 @@ struct AgentOptions {
   std::int64_t pid = 0;               // of this process, for the status
   std::function<std::string()> wall;  // time of day for the record; may be empty
   std::function<void(std::string_view step)> at_step;  // before each step of a change; for tests
+  std::shared_ptr<os::Disk> disk = std::make_shared<os::SystemDisk>();  // the journal's too
 };
 
 // One thread. `engine` and `clock` outlive it.

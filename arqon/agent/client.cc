@@ -48,16 +48,31 @@ Result<Config> values_of(const wire::Value& answer, std::string_view key, std::s
 
 }  // namespace
 
-Result<wire::Value> ask(const std::filesystem::path& socket, const wire::Object& request,
-                        Duration patience) {
-  const auto answer =
-      os::ask_unix(socket, wire::write_json(request) + "\n", patience, kAnswerLimits.bytes_max);
+namespace {
+
+// The agent's answer to a request, or the refusal that it is.
+Result<wire::Value> read_answer(const std::filesystem::path& socket,
+                                const Result<std::string>& answer) {
   if (!answer) return tl::unexpected(answer.error().with_context("agent"));
   auto value = wire::parse_json(*answer, kAnswerLimits);
   const wire::Value* ok = value ? value->find("ok") : nullptr;
   if (ok == nullptr || ok->as_bool() == nullptr) return garbage(socket);
   if (*ok->as_bool()) return std::move(*value);
   return fail(code_named(text(*value, "code")), "agent: " + text(*value, "error"));
+}
+
+}  // namespace
+
+Result<wire::Value> ask(const std::filesystem::path& socket, const wire::Object& request,
+                        Duration patience) {
+  return read_answer(socket, os::ask_unix(socket, wire::write_json(request) + "\n", patience,
+                                          kAnswerLimits.bytes_max));
+}
+
+Result<wire::Value> Client::ask_once(const wire::Object& request, Duration patience) const {
+  if (!options_.transport) return agent::ask(options_.socket, request, patience);
+  return read_answer(options_.socket,
+                     options_.transport(wire::write_json(request) + "\n", patience));
 }
 
 Result<std::unique_ptr<Client>> Client::connect(serving::Engine& local, ClientOptions options) {
@@ -67,7 +82,7 @@ Result<std::unique_ptr<Client>> Client::connect(serving::Engine& local, ClientOp
 }
 
 Status Client::greet() {
-  const auto answer = agent::ask(options_.socket, {{"do", "status"}}, kPatience);
+  const auto answer = ask_once({{"do", "status"}}, kPatience);
   if (!answer) return tl::unexpected(answer.error());
   const wire::Value* knobs = answer->find("knobs");
   const wire::Array* names = knobs == nullptr ? nullptr : knobs->as_array();
@@ -98,11 +113,11 @@ Duration Client::patience() const {
 }
 
 Result<wire::Value> Client::ask(const wire::Object& request) {
-  auto answer = agent::ask(options_.socket, request, patience());
+  auto answer = ask_once(request, patience());
   reached_ = answer || answer.error().code != ErrorCode::kUnavailable;
   if (reached_ || !options_.revive) return answer;
   // Is it the agent that is gone, or the engine behind it?
-  if (agent::ask(options_.socket, {{"do", "status"}}, kPatience)) {
+  if (ask_once({{"do", "status"}}, kPatience)) {
     reached_ = true;
     return answer;
   }
@@ -156,7 +171,7 @@ Status Client::requalify() {
 }
 
 Status Client::release() {
-  const auto answer = agent::ask(options_.socket, {{"do", "release"}}, kPatience);
+  const auto answer = ask_once({{"do", "release"}}, kPatience);
   if (!answer) return tl::unexpected(answer.error());
   return {};
 }

@@ -17,6 +17,8 @@ namespace arqon::agent {
 struct ClientOptions {
   std::filesystem::path socket;
   Duration lease = std::chrono::seconds(10);  // of each write
+  // How a line gets to the agent and its answer back. Empty: through `socket`.
+  std::function<Result<std::string>(const std::string& line, Duration patience)> transport;
   // Called when nobody answers: starts the agent again. Empty: nobody does.
   std::function<Status()> revive;
 };
@@ -48,7 +50,7 @@ class Client final : public serving::Engine {
 
   Status greet();
   Result<wire::Value> ask(const wire::Object& request);
-  Result<wire::Value> ask_once(const std::string& line) const;
+  Result<wire::Value> ask_once(const wire::Object& request, Duration patience) const;
   Duration patience() const;
 
   serving::Engine& local_;

@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <system_error>
 #include <utility>
+
+#include "arqon/base/rng.h"
 
 namespace arqon::agent {
 namespace {
@@ -36,6 +37,20 @@ std::string text(const wire::Value& object, std::string_view key) {
   return out == nullptr ? std::string() : *out;
 }
 
+// With a hash of itself behind it: a bit that flips in a number is still a number.
+wire::Object checked(wire::Object object) {
+  const std::uint64_t hash = hash_bytes(wire::write_json(object));
+  object.emplace_back("check", fmt::format("{:016x}", hash));
+  return object;
+}
+
+bool check_holds(const wire::Value& value) {
+  const wire::Object* object = value.as_object();
+  if (object == nullptr || object->empty() || object->back().first != "check") return false;
+  return checked(wire::Object(object->begin(), object->end() - 1)).back().second ==
+         object->back().second;
+}
+
 // What one line adds to the story so far.
 void follow(const wire::Value& line, Found& found) {
   const std::string event = text(line, "event");
@@ -54,16 +69,16 @@ void follow(const wire::Value& line, Found& found) {
   }
 }
 
-Status read_lines(const fs::path& path, Found& found) {
-  std::error_code error;
-  if (!fs::exists(path, error)) return {};
-  const auto content = os::read_file(path, kReadMax);
+// Returns how many bytes there are.
+Result<std::uint64_t> read_lines(os::Disk& disk, const fs::path& path, Found& found) {
+  if (!disk.exists(path)) return 0;
+  const auto content = disk.read(path, kReadMax);
   if (!content) return tl::unexpected(content.error());
   for (std::size_t at = 0; at < content->size();) {
     const std::size_t end = std::min(content->find('\n', at), content->size());
     const auto line =
         wire::parse_json(std::string_view(*content).substr(at, end - at), kLineLimits);
-    if (line && line->as_object() != nullptr) {
+    if (line && check_holds(*line)) {
       follow(*line, found);
     } else if (end > at) {
       // Torn by a crash, or worse: whatever it said, something may have been written.
@@ -72,17 +87,19 @@ Status read_lines(const fs::path& path, Found& found) {
     }
     at = end + 1;
   }
-  return {};
+  return content->size();
 }
 
 // The file is the newer of the two: it is written first.
-Status read_confirmed_file(const fs::path& path, Found& found) {
-  std::error_code error;
-  if (!fs::exists(path, error)) return {};
-  const auto content = os::read_file(path, kLineLimits.bytes_max);
+Status read_confirmed_file(os::Disk& disk, const fs::path& path, Found& found) {
+  if (!disk.exists(path)) return {};
+  const auto content = disk.read(path, kLineLimits.bytes_max);
   if (!content) return tl::unexpected(content.error());
   const auto value = wire::parse_json(*content, kLineLimits);
-  auto confirmed = value ? read_confirmed(*value) : std::nullopt;
+  // Schema 1, of the versions before, has no check.
+  const wire::Value* schema = value ? value->find("schema") : nullptr;
+  const bool sound = schema != nullptr && (*schema == wire::Value(1) || check_holds(*value));
+  auto confirmed = sound ? read_confirmed(*value) : std::nullopt;
   if (confirmed) {
     found.generation = std::max(found.generation, confirmed->generation);
     found.confirmed = std::move(confirmed);
@@ -103,7 +120,7 @@ Status read_confirmed_file(const fs::path& path, Found& found) {
 wire::Object confirmed_object(const Confirmed& c) {
   wire::Array knobs;
   for (const std::string& name : c.knobs) knobs.emplace_back(name);
-  return {{"schema", 1},
+  return {{"schema", 2},
           {"knobs", std::move(knobs)},
           {"values", values_array(c.values)},
           {"engine", c.identity.engine},
@@ -141,36 +158,38 @@ std::optional<Confirmed> read_confirmed(const wire::Value& value) {
   return out;
 }
 
-Journal::Journal(fs::path folder, os::AppendFile file, Found found)
-    : folder_(std::move(folder)), file_(std::move(file)), found_(std::move(found)) {}
+Journal::Journal(std::shared_ptr<os::Disk> disk, fs::path folder,
+                 std::unique_ptr<os::DiskFile> file, Found found)
+    : disk_(std::move(disk)),
+      folder_(std::move(folder)),
+      file_(std::move(file)),
+      found_(std::move(found)) {}
 
-Result<Journal> Journal::open(const fs::path& folder) {
+Result<Journal> Journal::open(std::shared_ptr<os::Disk> disk, const fs::path& folder) {
   Found found;
-  if (Status read = read_lines(folder / kJournal, found); !read)
-    return tl::unexpected(read.error());
-  if (Status read = read_confirmed_file(folder / kConfirmed, found); !read) {
+  const auto bytes = read_lines(*disk, folder / kJournal, found);
+  if (!bytes) return tl::unexpected(bytes.error());
+  if (Status read = read_confirmed_file(*disk, folder / kConfirmed, found); !read) {
     return tl::unexpected(read.error());
   }
-  auto file = os::AppendFile::open(folder / kJournal);
+  auto file = os::open_durably(*disk, folder / kJournal);
   if (!file) return tl::unexpected(file.error());
   // What follows a torn line begins a line of its own.
   if (found.damaged > 0) {
-    if (Status done = file->append("\n"); !done) return tl::unexpected(done.error());
+    if (Status done = (*file)->append("\n"); !done) return tl::unexpected(done.error());
   }
-  Journal journal(folder, std::move(*file), std::move(found));
-  std::error_code error;
-  journal.bytes_ = fs::file_size(folder / kJournal, error);
-  if (error) journal.bytes_ = 0;
+  Journal journal(std::move(disk), folder, std::move(*file), std::move(found));
+  journal.bytes_ = *bytes;
   return journal;
 }
 
 Status Journal::append(std::string_view step, wire::Object line) {
-  const std::string bytes = wire::write_json(std::move(line)) + "\n";
+  const std::string bytes = wire::write_json(checked(std::move(line))) + "\n";
   if (at_step) at_step(step);
-  if (Status done = file_.append(bytes); !done) return done;
+  if (Status done = file_->append(bytes); !done) return done;
   bytes_ += bytes.size();
   if (at_step) at_step("sync");
-  return file_.sync();
+  return file_->sync();
 }
 
 Status Journal::intent(std::uint64_t generation, const Config& values, int replica,
@@ -195,13 +214,13 @@ Status Journal::outcome(std::uint64_t generation, const Result<Config>& effectiv
 
 Status Journal::confirm(const Confirmed& confirmed) {
   if (at_step) at_step("confirmed file");
-  Status done =
-      os::write_file(folder_ / kConfirmed, wire::write_json(confirmed_object(confirmed), 1) + "\n");
+  const std::string text = wire::write_json(checked(confirmed_object(confirmed)), 1) + "\n";
+  Status done = os::replace_file(*disk_, folder_ / kConfirmed, text);
   if (!done) return done;
   if (bytes_ > kBytesMax) {
     if (at_step) at_step("new journal");
-    if (done = os::write_file(folder_ / kJournal, ""); !done) return done;
-    auto file = os::AppendFile::open(folder_ / kJournal);
+    if (done = os::replace_file(*disk_, folder_ / kJournal, ""); !done) return done;
+    auto file = os::open_durably(*disk_, folder_ / kJournal);
     if (!file) return tl::unexpected(file.error());
     file_ = std::move(*file);
     bytes_ = 0;

@@ -5,13 +5,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "arqon/base/result.h"
-#include "arqon/os/file.h"
+#include "arqon/os/disk.h"
 #include "arqon/serving/engine.h"
 #include "arqon/space/space.h"
 #include "arqon/wire/json.h"
@@ -44,7 +45,7 @@ class Journal {
  public:
   // kUnavailable when the folder cannot be read or written; kInvalidConfig when there is a
   // confirmed set that cannot be read, neither from its file nor from the journal.
-  static Result<Journal> open(const std::filesystem::path& folder);
+  static Result<Journal> open(std::shared_ptr<os::Disk> disk, const std::filesystem::path& folder);
   const Found& found() const { return found_; }
 
   Status intent(std::uint64_t generation, const Config& values, int replica,
@@ -60,11 +61,13 @@ class Journal {
   std::function<void(std::string_view step)> at_step;
 
  private:
-  Journal(std::filesystem::path folder, os::AppendFile file, Found found);
+  Journal(std::shared_ptr<os::Disk> disk, std::filesystem::path folder,
+          std::unique_ptr<os::DiskFile> file, Found found);
   Status append(std::string_view step, wire::Object line);
 
+  std::shared_ptr<os::Disk> disk_;  // the agent's too
   std::filesystem::path folder_;
-  os::AppendFile file_;
+  std::unique_ptr<os::DiskFile> file_;
   Found found_;
   std::uint64_t bytes_ = 0;
 };

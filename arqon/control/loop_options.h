@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "arqon/control/run_record.h"
@@ -21,6 +23,14 @@ namespace arqon::control {
 // Index: serving::Limit.
 using Protective = std::array<std::int8_t, serving::kLimits>;
 
+// A write that is about to be made, for whoever keeps a record of it.
+struct WriteNotice {
+  std::uint64_t decision = 0;
+  const Config& from;
+  std::string_view lane;  // "experiment" | "reflex" | "revert"
+  const std::string& reason;
+};
+
 struct LoopOptions {
   std::vector<Protective> protective;  // one per knob of the engine; may be empty
   guard::Guardrails guardrails;        // one entry per knob of the engine
@@ -33,6 +43,7 @@ struct LoopOptions {
   std::function<bool()> frozen;             // asked before every write; true stops all but reverts
   Supervisor* supervisor = nullptr;         // the person in charge; outlives the loop
   Duration lease = std::chrono::seconds(10);  // unproven values lapse this long after the last tick
+  std::function<void(const WriteNotice&)> before_write;  // called from the loop's thread
   std::function<void(const WindowRecord&)> on_window;  // progress; called from the loop's thread
 };
 

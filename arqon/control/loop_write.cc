@@ -87,6 +87,9 @@ void Loop::publish_envelope() {
 
 Status Loop::apply(const guard::SafetyExecutor& guard, const Write& write) {
   const Config wanted(guard.in_force().begin(), guard.in_force().end());
+  if (options_.before_write) {
+    options_.before_write({decisions_, write.from, lane_name(write.lane), write.reason});
+  }
   const auto effective = engine_.apply(wanted, write.scope);
   if (!effective) {
     record_change(write.from, wanted, write.moved, write.lane, ChangeState::kRefused,
