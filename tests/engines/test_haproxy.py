@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 from conftest import Running
-from faults import Desk, left_out
+from faults import Desk, SocketProxy, left_out
 from load import Load, Target, background, calm, closed, completions, until
-from shell import (
-    Refused, Shell, SpoiledSocket, ask_socket, haproxy_config, metrics_frontend)
+from shell import Refused, Shell, ask_socket, haproxy_config, metrics_frontend
 
 SPLIT = [{"name": "router.router_weights", "type": "simplex", "choices": ["small", "large"]}]
 TARGET = 0.9
@@ -251,12 +250,9 @@ def test_doctor_says_what_is_live(fleet: Fleet) -> None:
 @pytest.mark.deadline(280)
 def test_battery(fleet: Fleet, tmp_path: Path) -> None:
     desk = Desk(completions(fleet.proxy.url, tokens=1, prompt=4), streams=6)
-    door = SpoiledSocket(fleet.proxy.details["socket"], tmp_path / "door")
+    door = SocketProxy(tmp_path / "door", fleet.proxy.details["socket"])
     config = Path(fleet.proxy.details["config"])
     as_it_was = config.read_text()
-
-    def spoil(mode: str) -> None:
-        door.mode = mode
 
     def again(text: str = as_it_was) -> None:
         config.write_text(text)
@@ -264,8 +260,8 @@ def test_battery(fleet: Fleet, tmp_path: Path) -> None:
         fleet.ready()
 
     for name, mode in (("hang", "hang"), ("garbage", "garbage"), ("half_written", "half"),
-                       ("no_effect", "deaf"), ("refuse", "refuse")):
-        desk.fault(name, lambda mode=mode: spoil(mode), lambda: spoil("pass"))
+                       ("no_effect", "no_effect"), ("refuse", "refuse")):
+        desk.fault(name, lambda mode=mode: door.set(mode), lambda: door.set("pass"))
     desk.fault("idle", lambda: None, lambda: desk.verbs["drive"]("120"))
     desk.fault("counter_reset", again)
     desk.fault("down", lambda: fleet.proxy.server.kill(), again)
@@ -280,4 +276,5 @@ def test_battery(fleet: Fleet, tmp_path: Path) -> None:
                         "clamp": "HAProxy never clamps a weight"}})
     finally:
         desk.close()
+        door.close()
     assert left_out(text) == {"no_tokens", "clamp"}
