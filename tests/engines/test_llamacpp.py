@@ -261,7 +261,7 @@ def test_battery(fleet: Fleet) -> None:
         replica["restart"] = ["sh", "-c", script + words]
     for name in ("refuse", "no_effect"):
         desk.fault(name, lambda name=name: spoiled.write_text(name), spoiled.unlink)
-    target["ready_s"] = 3
+    target["ready_s"] = 8
     desk.fault("counter_reset", again)
     desk.fault("down", kill, again)
     desk.fault("other_flags", lambda: again(model="tiny"))
