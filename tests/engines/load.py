@@ -74,7 +74,10 @@ class Report:
 
 
 def calm() -> bool:
-    """Whether shares and times may be judged finely: few programs want a core, over a minute."""
+    """Whether shares and times may be judged finely: few programs want a core, over a minute, or
+    ARQON_JUDGE_TIMES says so."""
+    if os.environ.get("ARQON_JUDGE_TIMES"):
+        return True
     return os.getloadavg()[0] < 1.5 * (os.cpu_count() or 1)
 
 
