@@ -16,20 +16,21 @@
 #include "arqon/adapters/triton/triton.h"
 #include "arqon/base/rng.h"
 #include "arqon/os/process.h"
-#include "arqon/solver/solver.h"
 #include "bench/triton_load.h"
+#include "bench/triton_search.h"
 
 namespace {
 
 using namespace arqon;
 using bench::LoadWindow;
+using bench::Seen;
 using bench::TritonLoad;
 
 struct Options {
   std::string url, model;
   int clients = 14;
   double limit_ms = 60;
-  double part_s = 0.5;  // a window is the median of three parts: one hiccup of the machine is out
+  double part_s = 0.4;  // a window is the median of three parts: one hiccup of the machine is out
   double settle_s = 0.3;
   int repeats = 3;
   int runs = 5;
@@ -40,7 +41,6 @@ struct Options {
 };
 
 constexpr int kParts = 3;
-constexpr double kSpread = 0.3;  // of a window's p99, 95 %: measured with --noise
 
 bool set_number(Options& o, const std::string& flag, double value) {
   if (flag == "--clients") {
@@ -71,7 +71,6 @@ std::optional<Options> parse(int argc, char** argv) {
     } else if (flag == "--short") {
       o.full = false;
       o.repeats = o.runs = 1;
-      o.part_s = 0.35;
       o.near = 0.9;
     } else if (++i >= argc || !set_number(o, flag, std::atof(argv[i]))) {
       return std::nullopt;
@@ -79,11 +78,6 @@ std::optional<Options> parse(int argc, char** argv) {
   }
   return o;
 }
-
-// Several parts of one window.
-struct Measured {
-  double per_second = 0, p99_ms = 0;  // medians of the parts
-};
 
 struct Cell {
   Config setting;
@@ -115,7 +109,7 @@ class Rig {
   Rig(const Options& options, serving::Engine& engine)
       : o_(options), engine_(engine), load_(options.url, options.model, options.clients) {}
 
-  Result<Measured> at(const Config& setting) {
+  Result<Seen> at(const Config& setting) {
     const auto effective = engine_.apply(setting);
     if (!effective) return tl::unexpected(effective.error());
     load_.wait(o_.settle_s);
@@ -126,7 +120,7 @@ class Rig {
       p99s.push_back(window.p99_ms);
       failed_ += window.failed;
     }
-    return Measured{.per_second = median(rates), .p99_ms = median(p99s)};
+    return Seen{.per_second = median(rates), .p99_ms = median(p99s)};
   }
   std::uint64_t failed() const { return failed_; }
 
@@ -178,37 +172,20 @@ const Cell* best_of(const std::vector<Cell>& cells, double limit_ms) {
   return best;
 }
 
-solver::StudyConfig study(const Options& o, std::uint64_t seed) {
-  return {.space =
-              Space({{.name = "preferred_batch_size", .type = ParamType::kInt, .min = 1, .max = 16},
-                     {.name = "max_wait_ms", .min = 0, .max = 20, .step = 0.5}}),
-          .seed = seed,
-          .budget = static_cast<std::uint64_t>(o.changes),
-          .objective = solver::Objective{.metric = "requests_per_second", .minimize = false},
-          .constraints = {{.metric = "p99_ms", .min = {}, .max = o.limit_ms}},
-          .probe_ratio = 0.4};
-}
-
 Result<Config> tune(Rig& rig, const Options& o, std::uint64_t seed) {
-  auto solver = solver::Solver::create(study(o, seed));
-  if (!solver) return tl::unexpected(solver.error());
-  while (const auto point = solver->ask_one()) {
-    const auto seen = rig.at(*point);
-    if (!seen) return tl::unexpected(seen.error());
-    solver::Trial trial{.params = *point};
-    trial.metrics["requests_per_second"] = {.value = seen->per_second};
-    trial.metrics["p99_ms"] = {.value = seen->p99_ms,
-                               .lo = seen->p99_ms * (1 - kSpread),
-                               .hi = seen->p99_ms * (1 + kSpread)};
-    trial.cost = kParts * o.part_s;
-    fmt::print("   {:>2.0f} {:>4.1f} ms: {:>4.0f}/s p99 {:.0f} ms\n", (*point)[0], (*point)[1],
-               seen->per_second, seen->p99_ms);
-    std::fflush(stdout);
-    if (const Status told = solver->seed({trial}); !told) return tl::unexpected(told.error());
-  }
-  const auto best = solver->best();
-  if (!best) return fail(ErrorCode::kInconclusive, "no setting was allowed");
-  return best->params;
+  const auto shown = [&](const Config& point) -> Result<Seen> {
+    const auto seen = rig.at(point);
+    if (seen) {
+      fmt::print("   {:>2.0f} {:>4.1f} ms: {:>4.0f}/s p99 {:.0f} ms\n", point[0], point[1],
+                 seen->per_second, seen->p99_ms);
+      std::fflush(stdout);
+    }
+    return seen;
+  };
+  return bench::search(shown, {.changes = o.changes,
+                               .limit_ms = o.limit_ms,
+                               .seed = seed,
+                               .cost_s = kParts * o.part_s});
 }
 
 Status noise(Rig& rig, const Options& o) {

@@ -174,6 +174,23 @@ class Stages(unittest.TestCase):
         self.assertTrue(self.tool.read_junit(path, 0).problem)
 
 
+class EngineGroups(unittest.TestCase):
+    """Tests of real engines run in groups; none may fall between them."""
+
+    def setUp(self):
+        self.tool = load_tool("run_tests")
+        self.groups = [group for round_ in self.tool.ENGINE_ROUNDS for group in round_]
+
+    def test_every_file_is_in_a_group_that_runs(self):
+        for file in [*self.tool.tests_in("tests/engines"), "tests/engines/test_new.py"]:
+            self.assertIn(self.tool.group_of(file), self.groups, file)
+
+    def test_what_needs_vllm_is_not_beside_anything(self):
+        self.assertEqual(list(self.tool.ENGINE_ROUNDS[0]), ["vllm"])
+        for file in (ROOT / "tests/engines").glob("test_vllm*.py"):
+            self.assertEqual(self.tool.group_of(file), "vllm", file)
+
+
 class Promises(unittest.TestCase):
     def test_every_make_target_in_the_documents_exists(self):
         makefile = (ROOT / "Makefile").read_text()

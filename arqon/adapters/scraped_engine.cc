@@ -83,6 +83,24 @@ Status ScrapedEngine::check_domain(const Reading& reading) const {
   return {};
 }
 
+Status begin_counting(HistogramOutcomes& outcomes, const Result<wire::Exposition>& metrics,
+                      std::string_view where, std::string_view remedy) {
+  if (metrics && outcomes.update(*metrics)) return {};
+  return fail(ErrorCode::kUnavailable,
+              fmt::format("no metrics at {} ({}): {}", where,
+                          metrics ? outcomes.why() : metrics.error().message, remedy));
+}
+
+void complete(serving::Capabilities& capabilities, std::string engine,
+              const std::vector<serving::Slo>& classes, const HistogramOutcomes& outcomes,
+              const wire::Exposition& metrics) {
+  capabilities.engine = std::move(engine);
+  capabilities.classes = classes;
+  for (serving::KnobFacts& facts : capabilities.facts) {
+    for (const std::string& note : outcomes.notes(metrics)) facts.note += "; " + note;
+  }
+}
+
 Result<Config> ScrapedEngine::apply(const Config& setting, serving::Scope scope) {
   if (const Status fits = check(setting, scope); !fits) return tl::unexpected(fits.error());
   const auto before = surface_->read();
@@ -106,6 +124,11 @@ Result<Config> ScrapedEngine::apply(const Config& setting, serving::Scope scope)
     return fail(ErrorCode::kConflict, "the engine answered yes and changed nothing");
   }
   return after->values;
+}
+
+void ScrapedEngine::written_for_us(const Config& setting, serving::Scope /*scope*/) {
+  if (restarts(last_.effective, setting)) outcomes_.expect_restart();
+  surface_->written_for_us(setting);
 }
 
 bool ScrapedEngine::restarts(const Config& from, const Config& to) const {

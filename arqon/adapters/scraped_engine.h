@@ -13,6 +13,7 @@
 #include "arqon/adapters/histogram_outcomes.h"
 #include "arqon/adapters/target_reader.h"
 #include "arqon/net/http.h"
+#include "arqon/serving/second_hand.h"
 #include "arqon/wire/prometheus.h"
 
 namespace arqon::adapters {
@@ -34,6 +35,8 @@ class Surface {
   // Makes the difference between two settings; kRefused and kUnavailable as in Engine::apply. What
   // really happened is read back by the caller.
   virtual Status write(const Config& from, const Config& to) = 0;
+  // Another process of ours has written this; for values that nobody can read.
+  virtual void written_for_us(const Config& /*to*/) {}
   virtual Result<wire::Exposition> scrape() = 0;
   // kUnavailable when nobody answers; false when somebody does and is not well.
   virtual Result<bool> healthy() = 0;
@@ -44,7 +47,7 @@ struct ScrapedOptions {
   Duration stuck{};  // requests wait and none ends for so long: degraded
 };
 
-class ScrapedEngine final : public serving::Engine {
+class ScrapedEngine final : public serving::Engine, public serving::SecondHand {
  public:
   // `found` is what attach read; the first scrape is the base of the counters.
   ScrapedEngine(std::unique_ptr<Surface> surface, serving::Capabilities capabilities,
@@ -58,6 +61,7 @@ class ScrapedEngine final : public serving::Engine {
   serving::Observation observe(serving::Scope scope) override;
   serving::Health health() override;
   Status requalify() override;
+  void written_for_us(const Config& setting, serving::Scope scope) override;
 
  private:
   Status check(const Config& setting, serving::Scope scope) const;
@@ -117,5 +121,14 @@ Result<Chosen> choose(std::string_view engine, const std::vector<Parameter>& wan
                       const std::vector<Offer>& offers);
 
 KnobReport report_of(const Offer& offer);
+
+// Makes a first scrape the base of the counters; kUnavailable says `where` it looked, what was
+// wrong and the `remedy`.
+Status begin_counting(HistogramOutcomes& outcomes, const Result<wire::Exposition>& metrics,
+                      std::string_view where, std::string_view remedy);
+// The engine's name, the classes, and on every knob what the outcomes say of these metrics.
+void complete(serving::Capabilities& capabilities, std::string engine,
+              const std::vector<serving::Slo>& classes, const HistogramOutcomes& outcomes,
+              const wire::Exposition& metrics);
 
 }  // namespace arqon::adapters

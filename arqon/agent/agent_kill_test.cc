@@ -16,6 +16,7 @@
 #include "arqon/agent/client.h"
 #include "arqon/os/process.h"
 #include "arqon/os/socket.h"
+#include "arqon/serving/second_hand.h"
 #include "arqon/testing/stand_in_engine.h"
 
 namespace arqon::agent {
@@ -298,6 +299,40 @@ TEST_F(KillTest, the_tuner_while_a_write_is_under_way) {
   fs::remove(hold);
   ASSERT_TRUE(await([&] { return stands(); }));
   EXPECT_EQ(batch_size(), kFoundByHand);
+}
+
+// The tuner's own view of the engine, which hears of what the agent writes.
+class Listening final : public serving::Engine, public serving::SecondHand {
+ public:
+  explicit Listening(serving::Engine& engine) : engine_(engine) {}
+  using serving::Engine::apply;
+  using serving::Engine::observe;
+  const serving::Capabilities& capabilities() const override { return engine_.capabilities(); }
+  Result<Config> apply(const Config&, serving::Scope) override {
+    return fail(ErrorCode::kInternal, "the agent writes, not we");
+  }
+  serving::Observation observe(serving::Scope scope) override { return engine_.observe(scope); }
+  serving::Health health() override { return engine_.health(); }
+  void written_for_us(const Config& setting, serving::Scope) override { heard = setting; }
+  Config heard;
+
+ private:
+  serving::Engine& engine_;
+};
+
+TEST_F(KillTest, the_tuners_own_view_hears_of_what_the_agent_wrote_and_of_no_refusal) {
+  os::SystemClock clock;
+  const auto engine = attach(clock);
+  ASSERT_TRUE(engine.has_value());
+  Listening local(**engine);
+  const auto client = connect(local);
+  ASSERT_TRUE(client.has_value());
+  EXPECT_EQ((*client)->apply({kFirst, 2}, serving::Scope{}).error().code, ErrorCode::kRefused)
+      << "there is no way back yet";
+  EXPECT_TRUE(local.heard.empty());
+  ASSERT_TRUE((*client)->confirm().has_value());
+  ASSERT_TRUE((*client)->apply({kFirst, 2}, serving::Scope{}).has_value());
+  EXPECT_EQ(local.heard, (Config{kFirst, 2}));
 }
 
 }  // namespace

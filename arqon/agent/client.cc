@@ -8,6 +8,7 @@
 
 #include "arqon/agent/near.h"
 #include "arqon/os/socket.h"
+#include "arqon/serving/second_hand.h"
 
 namespace arqon::agent {
 namespace {
@@ -134,6 +135,12 @@ Result<Config> Client::apply(const Config& setting, serving::Scope scope) {
                            {"values", std::move(values)},
                            {"replica", scope.replica},
                            {"lease_s", to_seconds(options_.lease)}});
+  // Refused means that nothing was written; everything else may have reached the engine.
+  const bool refused = !answer && (answer.error().code == ErrorCode::kRefused ||
+                                   answer.error().code == ErrorCode::kInvalidConfig ||
+                                   answer.error().code == ErrorCode::kUsage);
+  auto* second = dynamic_cast<serving::SecondHand*>(&local_);
+  if (second != nullptr && !refused) second->written_for_us(setting, scope);
   if (!answer) {
     // It may have taken the number before it failed.
     if (answer.error().code != ErrorCode::kConflict) (void)greet();
@@ -164,10 +171,10 @@ Status Client::renew(Duration lease) {
 }
 
 Status Client::requalify() {
-  if (Status done = local_.requalify(); !done) return done;
+  // Whoever writes must agree first: else we would go on and be refused.
   const auto answer = ask({{"do", "requalify"}});
   if (!answer) return tl::unexpected(answer.error());
-  return {};
+  return local_.requalify();
 }
 
 Status Client::release() {

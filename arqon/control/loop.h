@@ -95,6 +95,9 @@ class Loop {
   void regain(const serving::Observation& now);
   bool foreign(const serving::Observation& now);
   void adopt(const serving::Observation& now);
+  void begin_with_another(const serving::Observation& now);
+  void take_over(const serving::Observation& now, const std::string& action,
+                 const std::string& what);
   void void_measurements(const serving::Observation& now);
   void abandon(const std::string& reason);
   void restore(const serving::Observation& now);
@@ -180,8 +183,10 @@ class Loop {
   TimePoint trouble_since_{};
   bool restoring_ = false;      // the confirmed setting may not be in force: put it back
   TimePoint restore_at_{};      // next attempt
+  bool canary_left_ = false;    // an experiment was abandoned, and one replica may still show it
   bool anchored_ = false;       // the engine keeps the confirmed set for the day we die
   Config alien_;                // somebody's setting that the guardrails forbid, while in force
+  bool another_ = false;  // another engine, model or hardware has been accepted, not yet looked at
   int foreign_ticks_ = 0;       // ticks in a row that another setting than ours was in force
   Config before_confirmed_;     // what was confirmed before; empty when nothing was
   TimePoint quiet_until_{};  // settling after a move of the fleet: not counted

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -23,11 +24,15 @@ struct Person final : Supervisor {
   Answer answer(std::uint64_t decision) override {
     return decision == answered ? says : Answer::kNone;
   }
-  void report(const LoopStatus& s) override { status = s; }
+  void report(const LoopStatus& s) override {
+    status = s;
+    if (at_report) at_report();
+  }
   bool is_frozen = false, is_paused = false, wants_rollback = false;
   std::uint64_t answered = 0;
   Answer says = Answer::kNone;
   LoopStatus status;
+  std::function<void()> at_report;
 };
 
 // An engine under a loop that a person watches; runs second by second until something holds.
@@ -78,6 +83,30 @@ TEST(LoopLive, an_engine_that_goes_down_is_waited_for_and_its_boot_values_do_not
   EXPECT_EQ(stack.engine.observe().effective, confirmed);
 }
 
+TEST(LoopLive, a_replica_that_was_tried_something_on_does_not_keep_it_when_the_engine_fails) {
+  for (const int canary : {0, 1}) {
+    Stack stack(valley, 2);
+    bool failed = false;
+    stack.person.at_report = [&] {
+      const bool tried =
+          stack.person.status.phase == "measure" &&
+          stack.engine.observe(serving::Scope{canary}).effective != stack.loop->confirmed() &&
+          stack.engine.observe(serving::Scope{1 - canary}).effective == stack.loop->confirmed();
+      failed = failed || tried;
+      if (tried) stack.engine.state = Health::kDown;
+    };
+    stack.run(3600);
+    ASSERT_TRUE(failed) << "replica " << canary;
+    stack.person.at_report = nullptr;
+    stack.engine.state = Health::kOk;
+    stack.run(5);
+    for (const int replica : {0, 1}) {
+      EXPECT_EQ(stack.engine.observe(serving::Scope{replica}).effective, stack.loop->confirmed())
+          << "replica " << replica << " of canary " << canary;
+    }
+  }
+}
+
 TEST(LoopLive, an_unqualified_engine_is_never_written_to) {
   Stack stack;
   stack.run(1800);
@@ -88,6 +117,25 @@ TEST(LoopLive, an_unqualified_engine_is_never_written_to) {
   stack.run(300);
   EXPECT_EQ(stack.engine.applies, applies);
   EXPECT_EQ(stack.person.status.phase, "engine unqualified");
+}
+
+TEST(LoopLive, with_another_model_it_begins_anew_from_what_is_in_force_there) {
+  Stack stack;
+  stack.run(1800);
+  const int confirms = stack.engine.confirms;
+  ASSERT_NE(stack.loop->confirmed(), Config{4096});
+  stack.engine.state = Health::kUnqualified;
+  stack.engine.accepts_another = true;
+  stack.engine.restart();
+  stack.engine.put_in_force({4096});
+  stack.run(3);
+  EXPECT_TRUE(stack.in_force(4096)) << "what was proven on the other model is not proven here";
+  EXPECT_EQ(stack.loop->confirmed(), Config{4096});
+  EXPECT_EQ(count(stack.loop->record(), "resume"), 1u);
+  const int applies = stack.engine.applies;
+  stack.run(1800);
+  EXPECT_GT(stack.engine.applies, applies);
+  EXPECT_GT(stack.engine.confirms, confirms) << "and that is kept before anything is written";
 }
 
 TEST(LoopLive, what_somebody_else_sets_is_theirs_to_keep) {

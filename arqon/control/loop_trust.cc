@@ -16,10 +16,15 @@ bool Loop::trusted(const serving::Observation& now) {
     case serving::Health::kDown:
       distrust("engine down", true, now);
       return false;
-    case serving::Health::kUnqualified:
-      if (engine_.requalify()) break;
+    case serving::Health::kUnqualified: {
+      const serving::Identity before = engine_.capabilities().identity;
+      if (engine_.requalify()) {
+        another_ = another_ || engine_.capabilities().identity != before;
+        break;
+      }
       distrust("engine unqualified", true, now);
       return false;
+    }
     case serving::Health::kDegraded:
       distrust("engine degraded", false, now);
       return false;
@@ -35,6 +40,11 @@ bool Loop::trusted(const serving::Observation& now) {
     return false;
   }
   alien_.clear();
+  if (another_) {
+    another_ = false;
+    begin_with_another(now);
+    return false;
+  }
   const bool restarted = now.epoch != last_.epoch;
   if (restarted && experiment_) abandon("the engine restarted");
   if (restarted || !trouble_.empty()) {
@@ -94,6 +104,7 @@ void Loop::abandon(const std::string& reason) {
   record_decision("revert", e.move.target, e.from, reason, e.judged.rest(), e.judged.canary());
   if (canary()) (void)canary_guard_.revert(clock_.now());
   (void)guard_.revert(clock_.now());
+  canary_left_ = canary_left_ || canary();
   experiment_.reset();
   phase_ = Phase::kSteady;
   restoring_ = true;
@@ -101,16 +112,18 @@ void Loop::abandon(const std::string& reason) {
 }
 
 void Loop::restore(const serving::Observation& now) {
-  if (now.effective == confirmed() && now.acknowledged) {
+  // What the fleet shows says nothing of a replica that was tried something on.
+  if (!canary_left_ && now.effective == confirmed() && now.acknowledged) {
     restoring_ = false;
     quiet_until_ = now.at + kQuiet;
     return;
   }
-  if (now.at < restore_at_) return;
+  if (now.at < restore_at_ || !anchored()) return;
   restore_at_ = now.at + kRestoreEvery;
   const Write write{.from = now.effective, .lane = guard::Lane::kRevert,
                     .reason = "the confirmed setting goes back"};
   restoring_ = !apply(guard_, write);
+  canary_left_ = canary_left_ && restoring_;
   if (!restoring_) quiet_until_ = now.at + kQuiet;
 }
 
@@ -133,18 +146,35 @@ void Loop::adopt(const serving::Observation& now) {
     restoring_ = false;
     return void_measurements(now);
   }
-  const Config from = in_force();
   if (experiment_) abandon("somebody else changed the setting");
+  take_over(now, "foreign", "somebody else put this setting in force");
+}
+
+// Another version, model or hardware serves now: what was proven before is not proven here, and
+// what was confirmed there is not the way back here.
+void Loop::begin_with_another(const serving::Observation& now) {
+  if (experiment_) abandon("another engine serves now");
+  trouble_.clear();
+  (void)proposer_.new_regime();
+  take_over(now, "resume", fmt::format("this is {} with {} now, and this is in force there",
+                                       engine_.capabilities().identity.engine,
+                                       engine_.capabilities().identity.model));
+}
+
+// What is in force is the setting to keep, unless the guardrails forbid it.
+void Loop::take_over(const serving::Observation& now, const std::string& action,
+                     const std::string& what) {
+  const Config from = in_force();
   const guard::Violation violation = guard_.set_baseline(now.effective, now.at);
   const bool kept = violation.kind == guard::ViolationKind::kNone;
   ++decisions_;
-  record_decision("foreign", from, now.effective,
-                  kept ? "somebody else put this setting in force: it is the one to keep"
-                       : fmt::format("somebody else put a setting in force that breaks the "
-                                     "guardrails ({}): nothing is moved until it is changed",
-                                     guard::to_string(violation.kind)));
+  record_decision(action, from, now.effective,
+                  what + (kept ? ": it is the one to keep"
+                               : fmt::format(", which breaks the guardrails ({}): nothing is "
+                                             "moved until it is changed",
+                                             guard::to_string(violation.kind))));
   if (!kept) alien_ = now.effective;
-  restoring_ = false;
+  restoring_ = kept && canary_left_;
   anchored_ = false;
   reflex_.reset(confirmed());
   publish_envelope();

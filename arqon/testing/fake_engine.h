@@ -80,7 +80,10 @@ class FakeEngine final : public serving::Engine, public Clock {
     return {};
   }
   Status requalify() override {
-    if (state == serving::Health::kUnqualified) return fail(ErrorCode::kConflict, "another model");
+    if (state != serving::Health::kUnqualified) return {};
+    if (!accepts_another) return fail(ErrorCode::kConflict, "another model");
+    state = serving::Health::kOk;
+    capabilities_.identity.model = "another";
     return {};
   }
 
@@ -106,6 +109,7 @@ class FakeEngine final : public serving::Engine, public Clock {
   serving::Health state = serving::Health::kOk;
   bool fresh = true;
   bool keeps_confirmed = true;
+  bool accepts_another = false;  // requalify() takes the model that is there now
   Config confirmed;  // the set that outlives the tuner
   int confirms = 0, renewals = 0;
   std::function<void(Config&)> clamp;      // changes what is put in force

@@ -5,12 +5,13 @@ tools/engines. Not installed means skipped, with the reason. Environment:
   ARQON_ENGINES        folder of tools/engines (build/engines)
   ARQON_BUILD          build tree whose programs the tests run (build/release)
   ARQON_TEST_PORTS     LOW-HIGH to take ports from (27000-27999)
-Logs of the servers are kept in build/test-results/engines.
+  ARQON_TEST_LOGS      folder of the servers' logs (build/test-results/engines)
 """
 
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ sys.path[:0] = [str(ROOT / "tools"), str(Path(__file__).resolve().parent)]
 
 from engines_lib import commands, install, models, servers  # noqa: E402
 
-LOGS = ROOT / "build/test-results/engines"
+LOGS = Path(os.environ.get("ARQON_TEST_LOGS") or ROOT / "build/test-results/engines")
 BUILD = Path(os.environ.get("ARQON_BUILD") or ROOT / "build/release")
 DIR = Path(os.environ.get("ARQON_ENGINES") or ROOT / "build/engines").absolute()
 DEADLINE_S = 600  # of one test, fixtures' boots included; @pytest.mark.deadline(seconds) for others
@@ -35,11 +36,13 @@ class Ports:
     def __init__(self) -> None:
         low, _, high = (os.environ.get("ARQON_TEST_PORTS") or "27000-27999").partition("-")
         self._next, self._high = int(low), int(high)
+        self._lock = threading.Lock()
 
     def __call__(self) -> int:
-        port = servers.free_port(self._next, self._high)
-        self._next = port + 1
-        return port
+        with self._lock:
+            port = servers.free_port(self._next, self._high)
+            self._next = port + 1
+            return port
 
 
 PORTS = Ports()
@@ -163,20 +166,18 @@ class Triton(Pool):
     def __init__(self, folder: Path) -> None:
         super().__init__("triton")
         self.folder = folder
-        self.flags: list[str] = []
 
     def __call__(self, name: str = "one", flags: list[str] | None = None) -> Running:
         def make() -> tuple[servers.Command, dict[str, str]]:
-            self.flags = flags or []
             http, grpc, metrics = PORTS(), PORTS(), PORTS()
             repository = self.folder / f"{name}-{http}"
             models.write_triton(repository)
             command = commands.triton(DIR, repository, http, grpc, metrics, flags=flags)
             return command, {"grpc": f"http://127.0.0.1:{grpc}",
                              "metrics": f"http://127.0.0.1:{metrics}/metrics",
-                             "repository": str(repository)}
+                             "repository": str(repository), "flags": repr(flags)}
 
-        return self.take(name, make, lambda _: self.flags == (flags or []))
+        return self.take(name, make, lambda old: old.details["flags"] == repr(flags))
 
 
 class Llamacpp(Pool):

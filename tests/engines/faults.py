@@ -9,6 +9,7 @@ It knows drive, inject/FAULT and heal/FAULT (the names of testing/engine_suite.h
 what else a test adds. run() starts a program with ARQON_CONTROL set to the desk's address.
 """
 
+import contextlib
 import http.client
 import http.server
 import json
@@ -36,11 +37,13 @@ class FaultProxy:
     """HTTP on `url`, passed on to `upstream` as `rules` say: path prefix -> mode, "*" for the rest.
 
     Modes: pass, hang, garbage, half (a proper answer that ends within a line), cut (the connection
-    breaks halfway), slow, refuse (503), drop (no answer), no_tokens.
+    breaks halfway), slow, refuse (503), drop (no answer), no_tokens, edit (the answer of a GET as
+    `edit` changes it).
     """
 
-    def __init__(self, upstream: str, slow_s: float = 5) -> None:
-        self.upstream, self.slow_s = upstream, slow_s
+    def __init__(self, upstream: str, slow_s: float = 5,
+                 edit: Callable[[bytes], bytes] = lambda body: body) -> None:
+        self.upstream, self.slow_s, self.edit = upstream, slow_s, edit
         self.rules: dict[str, str] = {}
         self._changed = threading.Event()  # ends what hangs
         proxy = self
@@ -120,6 +123,9 @@ class FaultProxy:
             data = response.read()
             half = data[:len(data) // 2].rstrip()
             length = str(len(half) if mode == "half" else len(data))
+        if mode == "edit" and handler.command == "GET":
+            half = self.edit(response.read())
+            length = str(len(half))
         if length is not None:
             handler.send_header("Content-Length", length)
         handler.send_header("Connection", "close")
@@ -140,9 +146,54 @@ def send(handler: http.server.BaseHTTPRequestHandler, status: int, body: bytes) 
     handler.wfile.write(body)
 
 
+class Relay:
+    """TCP on `port`, passed on to `upstream` as it is then; a change drops open connections."""
+
+    def __init__(self, upstream: int) -> None:
+        self._upstream, self._open = upstream, []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def to(self, upstream: int) -> None:
+        self._upstream = upstream
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self._open = []
+
+    def close(self) -> None:
+        self._listener.close()
+        self.to(0)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                caller, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            try:
+                engine = socket.create_connection(("127.0.0.1", self._upstream), 5)
+            except OSError:
+                caller.close()
+                continue
+            engine.settimeout(None)
+            self._open += [caller, engine]
+            for a, b in ((caller, engine), (engine, caller)):
+                threading.Thread(target=self._pass_on, args=(a, b), daemon=True).start()
+
+    @staticmethod
+    def _pass_on(a: socket.socket, b: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := a.recv(65536):
+                b.sendall(data)
+            b.shutdown(socket.SHUT_WR)
+
+
 class SocketProxy:
-    """HAProxy's runtime socket on another path. Modes: pass; hang; garbage and half for what is
-    shown; refuse, no_effect (says yes, does not pass on) and clamp (to half) for `set` commands.
+    """HAProxy's runtime socket on another path. Modes: pass; hang; slow (half a second each);
+    garbage and half for what is shown; refuse, no_effect (says yes, does not pass on) and clamp (to
+    half) for `set` commands.
     """
 
     def __init__(self, path: Path, upstream: str) -> None:
@@ -181,6 +232,8 @@ class SocketProxy:
                 if self.mode == "hang":
                     self._changed.wait(600)
                 else:
+                    if self.mode == "slow":
+                        self._changed.wait(0.5)
                     caller.sendall(self._reply(command, self.mode))
             except OSError:
                 return  # the caller has gone, or HAProxy has
@@ -208,6 +261,11 @@ class SocketProxy:
             while part := engine.recv(65536):
                 answer += part
             return answer
+
+
+def left_out(text: str) -> set[str]:
+    """The faults that a run of the battery has left out."""
+    return {fault.replace(" ", "_") for fault in re.findall(r'skipped: fault "([^"]+)"', text)}
 
 
 Verb = Callable[[str], str | None]

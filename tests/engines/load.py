@@ -12,6 +12,7 @@ status, an error in the stream, a short answer, no [DONE], a broken connection, 
 
 import http.client
 import json
+import os
 import random
 import threading
 import time
@@ -70,6 +71,14 @@ class Report:
         reasons = sorted(set(self.lost))
         return (f"{self.sent} sent, {len(self.done)} done, {len(self.lost)} lost in "
                 f"{self.seconds:.1f} s" + (f": {'; '.join(reasons[:5])}" if reasons else ""))
+
+
+def calm() -> bool:
+    """Whether shares and times may be judged finely: few programs want a core, over a minute, or
+    ARQON_JUDGE_TIMES says so."""
+    if os.environ.get("ARQON_JUDGE_TIMES"):
+        return True
+    return os.getloadavg()[0] < 1.5 * (os.cpu_count() or 1)
 
 
 def quantile(values: list[float], q: float) -> float:

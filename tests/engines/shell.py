@@ -4,7 +4,6 @@ import json
 import re
 import socket
 import subprocess
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -83,51 +82,6 @@ def kept(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
-
-
-class SpoiledSocket:
-    """A runtime socket in front of HAProxy's own that spoils what goes through it.
-
-    mode: pass, garbage, half (an answer that ends in the middle), deaf (writes are answered with
-    yes and not passed on), refuse (writes are refused), hang.
-    """
-
-    def __init__(self, upstream: str, path: Path) -> None:
-        self.mode, self._upstream, self.path = "pass", upstream, path
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen(16)
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            connection, _ = self._listener.accept()
-            threading.Thread(target=self._answer, args=[connection], daemon=True).start()
-
-    def _answer(self, connection: socket.socket) -> None:
-        with connection:
-            try:
-                line = connection.recv(65536)
-                answer = self._spoiled(line)
-                if answer is None:
-                    threading.Event().wait(5)
-                else:
-                    connection.sendall(answer)
-            except OSError:
-                pass
-
-    def _spoiled(self, line: bytes) -> bytes | None:
-        write = line.startswith(b"set")
-        if self.mode == "hang":
-            return None
-        if self.mode == "garbage":
-            return b"\x00\xff<html>1e999,,,\n\n"
-        if self.mode == "deaf" and write:
-            return b"\n"
-        if self.mode == "refuse" and write:
-            return b"Permission denied\n\n"
-        answer = ask_socket(self._upstream, line)
-        return answer[:len(answer) // 2] if self.mode == "half" else answer
 
 
 def ask_socket(path: str, line: bytes) -> bytes:

@@ -6,6 +6,7 @@
 
 #include "arqon/control/glide.h"
 #include "arqon/guard/safety_executor.h"
+#include "arqon/solver/finals.h"
 #include "arqon/solver/solver.h"
 
 namespace arqon::engines {
@@ -15,9 +16,12 @@ using wire::Array;
 using wire::Object;
 using wire::Value;
 
+constexpr std::size_t kFinalists = 2;
+constexpr double kOpenBefore = 3;  // requests
+
 struct Options {
   double max_delta = 0.15, target = 0.9, seconds_max = 10;
-  int trials = 8;
+  int trials = 8;  // of them two fifths measure the leaders again
   std::uint64_t requests = 60;
 };
 
@@ -61,42 +65,56 @@ class SplitTuner {
   solver::StudyConfig config() const {
     solver::StudyConfig config{.space = space_,
                                .seed = 7,
-                               .budget = static_cast<std::uint64_t>(options_.trials),
+                               .budget = static_cast<std::uint64_t>(options_.trials - again()),
                                .objective = solver::Objective{"cost", true},
                                .constraints = {}};
     config.constraints.push_back({"good", options_.target, std::nullopt});
     return config;
   }
 
+  int again() const { return 2 * options_.trials / 5; }
+
   Object search(solver::Solver& solver, const Config& start) {
-    Array trials;
-    std::optional<Config> best;
-    double best_cost = 0;
     std::optional<Config> next = start;
-    for (int t = 0; t < options_.trials && next; ++t) {
-      const Measured m = walk(*next) ? measure() : Measured{};
-      solver::Trial trial{.params = *next, .applied = {}, .value = {}, .metrics = {},
-                          .context = {}, .t_s = {}, .generation = {}, .eval_id = {}};
-      if (m.ended == 0) trial.outcome = solver::Outcome::kFailed;
-      trial.metrics["cost"] = {.value = m.cost, .n = {}, .over = {}, .lo = {}, .hi = {}};
-      trial.metrics["good"] = {
-          .value = m.share(), .n = m.ended, .over = m.ended - m.good, .lo = {}, .hi = {}};
-      trials.emplace_back(Object{{"split", array_of(*next)}, {"good", m.share()},
-                                 {"ended", m.ended}, {"cost", m.cost}});
-      if (m.share() >= options_.target && (!best || m.cost < best_cost)) {
-        best = next;
-        best_cost = m.cost;
-      }
-      // A split that does not hold is left at once: queues must not outlive their trial.
-      if (m.share() < options_.target && best) (void)walk(*best);
-      if (!solver.tell({trial})) break;
+    for (int t = 0; t < options_.trials - again() && next; ++t) {
+      if (!solver.tell({try_out(*next)})) break;
       next = solver.ask_one();
     }
+    // What was cheapest and good once may have been lucky.
+    solver::Finals finals(solver, kFinalists);
+    for (int t = 0; t < again(); ++t) {
+      const auto again = finals.next();
+      if (!again) break;
+      finals.tell(try_out(*again));
+    }
+    const auto best = finals.best();
     if (best) (void)walk(*best);
     guard_->confirm(clock_.now());
-    Object out{{"steps", steps_}, {"trials", trials}, {"refused", refused_}};
+    Object out{{"steps", steps_}, {"trials", trials_}, {"refused", refused_}};
     out.emplace_back("best", best ? Value(array_of(*best)) : Value(nullptr));
     return out;
+  }
+
+  // Goes there, measures, and leaves at once what does not hold: queues must not outlive a trial.
+  solver::Trial try_out(const Config& split) {
+    const Measured m = walk(split) ? measure() : Measured{};
+    solver::Trial trial{.params = split, .applied = {}, .value = {}, .metrics = {},
+                        .context = {}, .t_s = {}, .generation = {}, .eval_id = {}};
+    if (m.ended == 0) trial.outcome = solver::Outcome::kFailed;
+    trial.metrics["cost"] = {.value = m.cost, .n = {}, .over = {}, .lo = {}, .hi = {}};
+    trial.metrics["good"] = {
+        .value = m.share(), .n = m.ended, .over = m.ended - m.good, .lo = {}, .hi = {}};
+    trials_.emplace_back(Object{{"split", array_of(split)}, {"good", m.share()},
+                                {"ended", m.ended}, {"cost", m.cost}});
+    if (m.share() >= options_.target) {
+      if (!held_ || m.cost < held_cost_) {
+        held_ = split;
+        held_cost_ = m.cost;
+      }
+    } else if (held_) {
+      (void)walk(*held_);
+    }
+    return trial;
   }
 
   static Array array_of(const Config& values) {
@@ -127,7 +145,10 @@ class SplitTuner {
   }
 
   Measured measure() {
-    wait(options_.seconds_max, [](const serving::Observation& now) { return now.acknowledged; });
+    // The split shows in the counters, and what an earlier trial has left in the queues is done.
+    wait(options_.seconds_max, [](const serving::Observation& now) {
+      return now.acknowledged && now.running + now.waiting <= kOpenBefore;
+    });
     const serving::Observation from = engine_.observe();
     const std::uint64_t epoch = from.epoch;
     serving::Observation to = from;
@@ -161,8 +182,10 @@ class SplitTuner {
   Space space_;
   std::vector<guard::Limits> limits_;
   std::optional<guard::SafetyExecutor> guard_;
-  Array steps_;
+  Array steps_, trials_;
   int refused_ = 0;
+  std::optional<Config> held_;  // the cheapest split that held when it was tried
+  double held_cost_ = 0;
 };
 
 }  // namespace

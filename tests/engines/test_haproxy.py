@@ -1,14 +1,14 @@
 """HAProxy as a live engine, on the real one: two real llama.cpp servers stand behind it."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Running
-from faults import Desk
-from load import Load, background, closed, completions, until
-from shell import (
-    Refused, Shell, SpoiledSocket, ask_socket, haproxy_config, metrics_frontend)
+from faults import Desk, SocketProxy, left_out
+from load import Load, Target, background, calm, closed, completions, until
+from shell import Refused, Shell, ask_socket, haproxy_config, metrics_frontend
 
 SPLIT = [{"name": "router.router_weights", "type": "simplex", "choices": ["small", "large"]}]
 TARGET = 0.9
@@ -101,48 +101,82 @@ def test_cap_of_one_server_is_its_concurrency(fleet: Fleet) -> None:
             shell.attach(fleet.target, CAP)
 
 
-def bearable_load(fleet: Fleet) -> tuple[Load, float, float]:
-    """Open load that the split found at the start bears and the small server alone hardly: about
-    nine tenths of what it serves, less where the machine is busy with other things."""
-    request = completions(fleet.proxy.url, tokens=32, prompt=8)
-    alone = closed(completions(fleet.small.url, tokens=32, prompt=8), streams=1, requests=20)
-    service = sorted(o.end_s for o in alone.done)[15]
-    limit_ms = 6e3 * service + 200
-    for busy in (0.9, 0.6, 0.4, 0.25):
-        load = Load(request).start_open(rate=busy / service, seconds=220)
-        until(lambda: load.count() >= 40, 60, "load runs")
-        times = sorted(o.end_s * 1e3 for o in load.report.outcomes[10:])
-        if times[int(0.95 * len(times))] <= limit_ms:
-            return load, service, limit_ms
-        assert load.stop().lost == []
-    pytest.skip("the machine is too busy: a quarter of the load is late at the split found")
+class Priced:
+    """A cheap server that takes its time with one request at once, a dear one that is quick with
+    four; more requests than the cheap one bears alone, so that the limit binds in between."""
+
+    tokens = 48
+
+    def __init__(self, llamacpp: Any, haproxy: Any, port: Any) -> None:
+        self.small: Running = llamacpp("cheap", model="small", slots=1, context=1024)
+        self.large: Running = llamacpp("dear", model="tiny", slots=4, context=4096)
+        log_port = port()
+
+        def config(front: int, metrics: int, path: Path) -> str:
+            return haproxy_config("haproxy.md", {
+                "127.0.0.1:8080": f"127.0.0.1:{front}", "/run/haproxy/arqon.sock": path,
+                "127.0.0.1:5140": f"127.0.0.1:{log_port}",
+                "127.0.0.1:8001": self.small.url[7:], "127.0.0.1:8002": self.large.url[7:],
+            }) + metrics_frontend(metrics)
+
+        self.proxy: Running = haproxy({}, name="priced", config=config)
+        self.target = {"engine": "haproxy", "socket": self.proxy.details["socket"],
+                       "backend": "llm", "log": {"udp": log_port},
+                       "prices": {"small": {"per_request": 0.001}, "large": {"per_request": 0.004}}}
+        socket = self.proxy.details["socket"]
+        until(lambda: ask_socket(socket, b"show stat\n").count(b",UP,") >= 2, 10, "both up")
+        alone = closed(self.request(self.small.url), streams=1, requests=25)
+        self.service_s = sorted(o.end_s for o in alone.done)[15]
+        self.rate = 1.4 / self.service_s
+        self.limit_ms = 5e3 * self.service_s
+
+    def request(self, url: str) -> Target:
+        return completions(url, tokens=self.tokens, prompt=8, stream=False)
+
+
+def kept(load: Load, seconds: float, limit_ms: float) -> float:
+    """The share of what begins from now on that the limit sees as good."""
+    begin = time.monotonic()
+    until(lambda: time.monotonic() - begin > seconds, seconds + 5, "time")
+    seen = [o for o in list(load.report.outcomes) if o.at >= begin]
+    return sum(o.end_s * 1e3 <= limit_ms for o in seen) / len(seen)
 
 
 @pytest.mark.deadline(280)
-def test_tuner_finds_the_cheapest_split_that_keeps_the_limit(fleet: Fleet) -> None:
-    load, service, limit_ms = bearable_load(fleet)
-    target = {**fleet.target, "prices": {"small": {"per_request": 0.001},
-                                         "large": {"per_request": 0.004}}}
+def test_tuner_finds_the_cheapest_split_that_keeps_the_limit(llamacpp, haproxy, port) -> None:
+    fleet = Priced(llamacpp, haproxy, port)
+    load = Load(fleet.request(fleet.proxy.url)).start_open(rate=fleet.rate, seconds=240)
     try:
         with Shell() as shell:
-            shell.attach(target, SPLIT, e2e_ms=limit_ms)
+            shell.attach(fleet.target, SPLIT, e2e_ms=fleet.limit_ms)
             shell.observe()
-            found = shell.order("split", max_delta=0.2, trials=6, requests=40, seconds_max=8,
+            found = shell.order("split", max_delta=0.2, trials=15, requests=60, seconds_max=12,
                                 target=TARGET)
+            best = found["best"]
+            at_best = kept(load, 8, fleet.limit_ms)
+            beyond = min(1.0, best[0] + 0.25)
+            for share in (best[0] + 0.125, beyond):
+                shell.apply([min(1.0, share), max(0.0, 1 - share)])
+            at_more = kept(load, 8, fleet.limit_ms)
+            shell.apply(best)
     finally:
         report = load.stop()
-    print(f"service {service * 1e3:.0f} ms, limit {limit_ms:.0f} ms; {report.summary()}")
+    print(f"service {fleet.service_s * 1e3:.0f} ms, {fleet.rate:.1f}/s, limit "
+          f"{fleet.limit_ms:.0f} ms; {report.summary()}")
     for trial in found["trials"]:
         print(f"  small {trial['split'][0]:.2f}: good {trial['good']:.3f} of {trial['ended']},"
               f" {trial['cost'] * 1e3:.2f} m$ per request")
+    print(f"ends at {best[0]:.2f}: good {at_best:.3f}; at {beyond:.2f}: {at_more:.3f}")
     assert report.lost == []
     path = [[0.1, 0.9], *found["steps"]]
     moves = [abs(a[0] - b[0]) for a, b in zip(path, path[1:])]  # total variation of two shares
     assert moves and max(moves) <= 0.2 + 1e-9 and found["refused"] == 0
-    kept = [trial for trial in found["trials"] if trial["good"] >= TARGET]
-    assert kept and found["best"] == min(kept, key=lambda trial: trial["cost"])["split"]
-    assert found["best"][0] > 0.1, "nothing cheaper than the split that was found"
-    assert found["steps"][-1] == found["best"]
+    assert any(trial["good"] < TARGET for trial in found["trials"]), "the limit never bound"
+    assert 0.1 < best[0] < 1, "cheaper than what was found, dearer than what cannot hold"
+    assert found["steps"][-1] == best
+    assert at_more < at_best and at_more < TARGET, "a quarter more on the cheap one breaks it"
+    # 8 s are about 100 requests; on a busy machine the cheap server is slower by the minute.
+    assert at_best >= (TARGET - 0.08 if calm() else 0.6)
 
 
 def test_a_reload_loses_the_weights_and_that_is_noticed(fleet: Fleet) -> None:
@@ -216,12 +250,9 @@ def test_doctor_says_what_is_live(fleet: Fleet) -> None:
 @pytest.mark.deadline(280)
 def test_battery(fleet: Fleet, tmp_path: Path) -> None:
     desk = Desk(completions(fleet.proxy.url, tokens=1, prompt=4), streams=6)
-    door = SpoiledSocket(fleet.proxy.details["socket"], tmp_path / "door")
+    door = SocketProxy(tmp_path / "door", fleet.proxy.details["socket"])
     config = Path(fleet.proxy.details["config"])
     as_it_was = config.read_text()
-
-    def spoil(mode: str) -> None:
-        door.mode = mode
 
     def again(text: str = as_it_was) -> None:
         config.write_text(text)
@@ -229,19 +260,21 @@ def test_battery(fleet: Fleet, tmp_path: Path) -> None:
         fleet.ready()
 
     for name, mode in (("hang", "hang"), ("garbage", "garbage"), ("half_written", "half"),
-                       ("no_effect", "deaf"), ("refuse", "refuse")):
-        desk.fault(name, lambda mode=mode: spoil(mode), lambda: spoil("pass"))
+                       ("no_effect", "no_effect"), ("refuse", "refuse")):
+        desk.fault(name, lambda mode=mode: door.set(mode), lambda: door.set("pass"))
     desk.fault("idle", lambda: None, lambda: desk.verbs["drive"]("120"))
     desk.fault("counter_reset", again)
     desk.fault("down", lambda: fleet.proxy.server.kill(), again)
     desk.fault("other_flags", lambda: again(as_it_was.replace("roundrobin", "random")))
     desk.fault("less_capacity", lambda: again(as_it_was.replace("roundrobin", "static-rr")), again)
     try:
-        print(desk.run_suite({
+        text = desk.run_suite({
             "target": {**fleet.target, "socket": str(door.path)}, "knobs": SPLIT,
             "classes": [{"name": "all", "e2e_ms": 60000}], "tolerance": [0.01],
             "requests_per_replica": 80,
             "why_not": {"no_tokens": "HAProxy's log does not count tokens",
-                        "clamp": "HAProxy never clamps a weight"}})[-3000:])
+                        "clamp": "HAProxy never clamps a weight"}})
     finally:
         desk.close()
+        door.close()
+    assert left_out(text) == {"no_tokens", "clamp"}

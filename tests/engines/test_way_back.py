@@ -1,274 +1,163 @@
-"""The way back without us, on a real HAProxy: the tuner killed in each phase of a change, with and
-without a restart of HAProxy, and the confirmed set stands within the deadline.
+"""The way back without us, on a real HAProxy: the tuner killed in each phase of a change, HAProxy
+restarted in each phase, and both; the confirmed set stands within the deadline.
 
-Two servers stand behind the proxy: one answers at once, one too late, so that the tuner moves
-weight. Their boot weights are even; a person had set them otherwise before the tuner came.
+`weights`: two servers stand behind the proxy, one answers at once, one too late, so that the tuner
+moves weight. `fleet`: two replicas of one slot each behind caps that the tuner raises, one replica
+first. Their boot values are even; a person had set other ones before the tuner came.
 """
 
-import http.client
-import json
-import os
-import signal
-import socket
-import subprocess
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import PORTS, Running, program
+from conftest import PORTS, Running
 from load import until
+from shell import haproxy_config, metrics_frontend
+from side_by_side import Case, Hands, running
+from stand_in_llama import stand_in_llama
+from tuned import (
+    DEADLINE_S, PHASES, Tuner, await_up, maxconns, near, now, routed, runtime, server, shares,
+    traffic, weights)
 
-LEASE_S = 10
-# Lease, one look of the agent, one write, and a machine that does other things too.
-DEADLINE_S = LEASE_S + 4
 FOUND = (154, 102)  # set by a person; HAProxy boots with 100 and 100
-# As docs/howto/haproxy.md has it.
-LOG_FORMAT = ("arqon1 %pid %Ts.%ms %ft %b %s %ST %B %ts %TR/%Tw/%Tc/%Tr/%Ta "
-              "%[var(txn.arqon_from)]/%[var(txn.arqon_first)] %sq/%bq %rc %HM "
-              "%{+Q}[capture.req.hdr(0),json]")
+FOUND_CAP = 1       # HAProxy boots with 4
 
 
-def config(servers: list[str], log_port: int) -> Callable[[int, int, Path], str]:
-    """A proxy that says what it sees, with a server s1, s2, ... for each address."""
-    lines = "\n".join(f"  server s{i} {address} weight 100 check inter 1000 fall 9"
-                      for i, address in enumerate(servers, 1))
+class Weights:
+    """One HAProxy whose weights are tuned."""
 
-    def text(front: int, metrics: int, path: Path) -> str:
-        return f"""global
-  stats socket unix@{path} mode 600 level admin
-  log 127.0.0.1:{log_port} len 4096 format raw local0 info
-  nbthread 1
-defaults
-  mode http
-  log global
-  option redispatch
-  option http-server-close
-  timeout connect 2s
-  timeout client 60s
-  timeout server 60s
-  timeout queue 60s
-frontend in
-  bind 127.0.0.1:{front}
-  capture request header x-class len 32
-  http-request set-var(txn.arqon_from) date(0,ms)
-  http-response wait-for-body time 60s at-least 1
-  http-response set-var(txn.arqon_first) date(0,ms)
-  log-format "{LOG_FORMAT}"
-  default_backend be
-frontend metrics
-  no log
-  bind 127.0.0.1:{metrics}
-  http-request use-service prometheus-exporter if {{ path /metrics }}
-backend be
-  balance roundrobin
-  option httpchk GET /health
-{lines}
-"""
+    boot = [0.5, 0.5]
 
-    return text
-
-
-class QuietServer(ThreadingHTTPServer):
-    def handle_error(self, *_: object) -> None:
-        """A proxy that is killed resets its connections."""
-
-
-class Answers(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    late_s = 0.0
-
-    def do_GET(self) -> None:  # noqa: N802
-        self.answer()
-
-    def do_POST(self) -> None:  # noqa: N802
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        threading.Event().wait(self.late_s)
-        self.answer()
-
-    def answer(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"ok")
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def server(late_s: float) -> Iterator[str]:
-    handler = type("Handler", (Answers,), {"late_s": late_s})
-    http_server = QuietServer(("127.0.0.1", PORTS()), handler)
-    thread = threading.Thread(target=http_server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{http_server.server_port}"
-    finally:
-        http_server.shutdown()
-        http_server.server_close()
-
-
-@contextmanager
-def traffic(url: str, streams: int = 6) -> Iterator[None]:
-    """Requests as fast as they are answered, paced to about a hundred a second in all."""
-    done = threading.Event()
-    host = url.removeprefix("http://")
-
-    def stream() -> None:
-        while not done.wait(0.05):
-            try:
-                connection = http.client.HTTPConnection(host, timeout=5)
-                connection.request("POST", "/", b"{}")
-                connection.getresponse().read()
-                connection.close()
-            except OSError:
-                continue
-
-    threads = [threading.Thread(target=stream, daemon=True) for _ in range(streams)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        for thread in threads:
-            thread.join()
-
-
-def runtime(proxy: Running, command: str) -> str:
-    with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(5)
-        s.connect(proxy.details["socket"])
-        s.sendall((command + "\n").encode())
-        return b"".join(iter(lambda: s.recv(65536), b"")).decode()
-
-
-def weights(proxy: Running) -> tuple[int, ...]:
-    """In force now; nothing while HAProxy is away."""
-    try:
-        return tuple(int(runtime(proxy, f"get weight be/{name}").split()[0])
-                     for name in ("s1", "s2"))
-    except (OSError, ValueError, IndexError):
-        return ()
-
-
-def shares(values: tuple[float, ...]) -> list[float]:
-    return [value / sum(values) for value in values]
-
-
-class Stack:
-    """One HAProxy, one tuner, its state folder."""
-
-    def __init__(self, folder: Path, proxy: Running, log_port: int) -> None:
-        self.folder, self.proxy = folder, proxy
-        self.state = folder / ".arqonhpo/way-back"
+    def __init__(self, hands: Hands) -> None:
+        quick, late = (hands.stack.enter_context(server(s)) for s in (0, 0.12))
+        log_port = PORTS()
+        self.proxy: Running = hands.haproxy({}, name=hands.name,
+                                            config=routed([quick, late], log_port))
+        hands.stack.callback(lambda: self.proxy.server.stop())
+        await_up(self.proxy, 2)
         for name, weight in zip(("s1", "s2"), FOUND, strict=True):
-            runtime(proxy, f"set server be/{name} weight {weight}")
-        document = {
-            "schema": 1, "name": "way-back",
-            "target": {"engine": "haproxy", "socket": proxy.details["socket"], "backend": "be",
-                       "log": {"udp": log_port}, "settle_s": 1},
+            runtime(self.proxy, f"set server be/{name} weight {weight}")
+        self.found = shares(FOUND)
+        hands.stack.enter_context(traffic(self.proxy.url, streams=4))
+        self.tuner = Tuner(hands.folder, {
+            "target": {"engine": "haproxy", "socket": self.proxy.details["socket"],
+                       "backend": "be", "log": {"udp": log_port}, "settle_s": 1},
             "classes": {"web": {"e2e_ms": 60, "ttft_ms": 60}},
             "guardrails": {"max_updates_per_second": 1},
-            "window": {"requests_min": 100, "seconds_min": 2, "seconds_max": 30},
-        }
-        path = folder / "live.json"
-        path.write_text(json.dumps(document))
-        self.log = open(folder / "tuner.log", "w")
-        self.tuner = subprocess.Popen(
-            [program("apps/arqonhpo/arqonhpo"), "tune", path, "--seconds", "600"], cwd=folder,
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+            "window": {"requests_min": 100, "seconds_min": 2, "seconds_max": 60}})
+        hands.stack.callback(self.tuner.end)
 
-    def status(self) -> dict:
-        answer = ask(self.state / "control.sock", {"verb": "status"})
-        return answer.get("status", {})
-
-    def agent(self) -> dict:
-        return ask(self.state / "agent.sock", {"do": "status"})
-
-    def confirmed(self) -> list[float]:
-        path = self.state / "confirmed.json"
-        return json.loads(path.read_text())["values"] if path.exists() else []
-
-    def confirmations(self) -> int:
-        path = self.state / "decisions.jsonl"
-        return path.read_text().count('"action":"confirm"') if path.exists() else 0
+    def in_force(self) -> list[float]:
+        return shares(weights(self.proxy))
 
     def stands(self) -> bool:
-        now, wanted = weights(self.proxy), self.confirmed()
-        return (bool(now) and bool(wanted) and
-                all(abs(a - b) < 0.006 for a, b in zip(shares(now), wanted, strict=True)))
-
-    def end(self) -> None:
-        self.tuner.kill()
-        self.tuner.wait()
-        self.log.close()
-        if pid := self.agent().get("pid"):
-            os.kill(pid, signal.SIGTERM)
-            until(lambda: not self.agent(), 10, "the end of the agent")
+        return near(self.in_force(), self.tuner.confirmed())
 
 
-def ask(path: Path, request: dict) -> dict:
-    try:
-        with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(5)
-            s.connect(str(path))
-            s.sendall((json.dumps(request) + "\n").encode())
-            return json.loads(b"".join(iter(lambda: s.recv(65536), b"")))
-    except (OSError, ValueError):
-        return {}
+class Fleet:
+    """Two replicas whose caps are tuned, one before the other."""
+
+    boot = [4, 4]
+
+    def __init__(self, hands: Hands) -> None:
+        direct = [hands.stack.enter_context(stand_in_llama(0.08)) for _ in range(2)]
+        caps, log_port = [PORTS(), PORTS()], PORTS()
+
+        def config(front: int, metrics_port: int, path: Path) -> str:
+            return haproxy_config("llamacpp.md", {
+                "127.0.0.1:8080": f"127.0.0.1:{front}", "/run/haproxy/arqon.sock": path,
+                "127.0.0.1:5140": f"127.0.0.1:{log_port}",
+                "127.0.0.1:8101": f"127.0.0.1:{caps[0]}", "127.0.0.1:8102": f"127.0.0.1:{caps[1]}",
+                "port 8001": f"port {direct[0]}", "port 8002": f"port {direct[1]}",
+                "127.0.0.1:8001": f"127.0.0.1:{direct[0]}",
+                "127.0.0.1:8002": f"127.0.0.1:{direct[1]}",
+                "backend llm": "backend be",
+            }) + metrics_frontend(metrics_port)
+
+        self.proxy: Running = hands.haproxy({}, name=hands.name, config=config)
+        hands.stack.callback(lambda: self.proxy.server.stop())
+        await_up(self.proxy, 2)
+        for cap, name in (("cap1", "one"), ("cap2", "two")):
+            runtime(self.proxy, f"set maxconn server {cap}/{name} {FOUND_CAP}")
+        self.found = [FOUND_CAP, FOUND_CAP]
+        hands.stack.enter_context(traffic(self.proxy.url, streams=12, pause_s=0.02))
+        self.tuner = Tuner(hands.folder, {
+            "target": {"engine": "llamacpp", "settle_s": 1,
+                       "replicas": [{"url": f"http://127.0.0.1:{port}", "server": f"s{i}",
+                                     "cap_backend": f"cap{i}"} for i, port in enumerate(direct, 1)],
+                       "router": {"socket": self.proxy.details["socket"], "backend": "be",
+                                  "log": {"udp": log_port}}},
+            "classes": {"chat": {"e2e_ms": 200}},
+            "knobs": {"main.batch_size": {"min": 1, "max": 8, "type": "int"}},
+            "guardrails": {"max_delta": {"main.batch_size": 1}, "max_updates_per_second": 1},
+            "window": {"requests_min": 60, "seconds_min": 2, "seconds_max": 60}})
+        hands.stack.callback(self.tuner.end)
+
+    def in_force(self) -> list[float]:
+        return list(maxconns(self.proxy, ("cap1", "cap2")))
+
+    def stands(self) -> bool:
+        confirmed = self.tuner.confirmed()
+        return bool(confirmed) and self.in_force() == 2 * confirmed
 
 
-@pytest.fixture
-def stack(haproxy, tmp_path: Path) -> Iterator[Callable[[], Stack]]:
-    with server(0) as quick, server(0.12) as late:
-        stacks: list[Stack] = []
+def way_back(make: Callable[[Hands], Any], phase: str, killed: bool, restarted: bool) -> Case:
+    """In this phase the tuner is killed, HAProxy restarted, or both."""
 
-        def make() -> Stack:
-            log_port = PORTS()
-            proxy = haproxy({}, config=config([quick, late], log_port))
-            until(lambda: "UP" in runtime(proxy, "show stat"), 10, "servers up")
-            stacks.append(Stack(tmp_path, proxy, log_port))
-            return stacks[-1]
+    def case(hands: Hands) -> None:
+        one = make(hands)
+        tuner: Tuner = one.tuner
 
-        try:
-            yield make
-        finally:
-            for one in stacks:
-                one.end()
+        def reached() -> bool:
+            if phase == "confirmed":
+                return "confirm" in tuner.actions()
+            # A glide of one step is over before anybody can ask for the phase.
+            moved = phase == "glide" and not near(one.in_force() or one.found, one.found)
+            return moved or tuner.phase() == phase
 
-
-@pytest.mark.deadline(180)
-@pytest.mark.parametrize(("phase", "restart"), [
-    *((phase, restart) for phase in ("glide", "settle", "measure") for restart in (False, True)),
-    # It takes a minute to get there: here HAProxy restarts after the tuner's death.
-    ("confirmed", False)])
-def test_the_confirmed_set_stands_when_the_tuner_is_killed(stack, phase: str,
-                                                           restart: bool) -> None:
-    one: Stack = stack()
-    with traffic(one.proxy.url):
-        if phase == "confirmed":
-            until(lambda: one.confirmations() > 0, 120, phase)
-        else:
-            until(lambda: one.status().get("phase") == phase or
-                  (phase == "glide" and weights(one.proxy) not in ((), FOUND)), 120, phase)
-        one.tuner.kill()
-        one.tuner.wait()
-        if restart:
+        tuner.wait_for(reached, 120, phase)
+        if killed:
+            tuner.kill()
+        if restarted:
             one.proxy.start_again()
-            until(lambda: bool(weights(one.proxy)), 10, "HAProxy again")
-        killed = time.monotonic()
-        until(lambda: one.stands() and not one.agent().get("open", True), DEADLINE_S + 10,
-              f"the confirmed set {one.confirmed()}, found {weights(one.proxy)}")
-        assert time.monotonic() - killed < DEADLINE_S
+            until(lambda: bool(one.in_force()), 10, "HAProxy again")
+        begin = now()
+        until(lambda: one.stands() and (not killed or not tuner.agent().get("open", True)),
+              DEADLINE_S, f"{hands.name}: the confirmed set stands in {one}")
+        print(f"{hands.name}: stands after {now() - begin:.1f} s")
         if phase == "confirmed":
             one.proxy.start_again()
             until(one.stands, DEADLINE_S, "the confirmed set in a HAProxy without a tuner")
-        if one.confirmations() == 0:
-            assert all(abs(a - b) < 0.006 for a, b in
-                       zip(shares(weights(one.proxy)), shares(FOUND), strict=True))
-        assert shares(weights(one.proxy)) != shares((100, 100)), "never the values of the boot"
+        if "confirm" not in tuner.actions():
+            assert near(tuner.confirmed(), one.found[:len(tuner.confirmed())]), "as found"
+        assert tuner.confirmed() != one.boot[:len(tuner.confirmed())]
+        if not killed:
+            tuner.wait_for(lambda: "resume" in tuner.actions(), 30, "the loop goes on")
+
+    return case
+
+
+CASES: dict[str, Case] = {}
+for _phase in (*PHASES, "confirmed"):
+    for _make in (Weights, Fleet):
+        if _make is Weights and _phase == "widen":
+            continue  # a fleet of one is where it is
+        if _make is Fleet and _phase == "confirmed":
+            continue
+        for _what in ("killed", "restarted", "killed and restarted"):
+            if _phase == "confirmed" and _what != "killed":
+                continue  # there HAProxy restarts after the tuner's death
+            CASES[f"{_make.__name__.lower()}-{_phase}-{_what.replace(' ', '-')}"] = way_back(
+                _make, _phase, "killed" in _what, "restarted" in _what)
+
+
+@pytest.fixture(scope="module")
+def cases(request, haproxy, tmp_path_factory) -> Iterator[dict[str, Any]]:
+    yield from running(request, CASES, tmp_path_factory.mktemp("way-back"), haproxy=haproxy)
+
+
+@pytest.mark.deadline(400)
+@pytest.mark.parametrize("case", CASES)
+def test_the_confirmed_set_stands(cases, case: str) -> None:
+    cases[case].result()

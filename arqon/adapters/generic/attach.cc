@@ -103,6 +103,10 @@ class CallSurface final : public Surface {
     return {};
   }
 
+  void written_for_us(const Config& to) override {
+    for (std::size_t k = 0; k < target_.knobs.size(); ++k) target_.knobs[k].value = to[k];
+  }
+
   Result<wire::Exposition> scrape() override {
     std::vector<wire::Series> series;
     if (!target_.metrics.empty()) {
@@ -217,11 +221,7 @@ Result<std::unique_ptr<serving::Engine>> attach(const AttachRequest& request) {
   auto chosen = choose("this target", request.knobs, offers_of(surface->target(), *found));
   if (!chosen) return tl::unexpected<Error>(chosen.error());
   serving::Capabilities& capabilities = chosen->capabilities;
-  capabilities.engine = found->identity.engine;
-  capabilities.classes = request.classes;
-  for (serving::KnobFacts& facts : capabilities.facts) {
-    for (const std::string& note : outcomes->notes(*metrics)) facts.note += "; " + note;
-  }
+  complete(capabilities, found->identity.engine, request.classes, *outcomes, *metrics);
   surface->keep(chosen->offers);
   Reading reading = *found;
   reading.values = capabilities.boot;

@@ -275,6 +275,19 @@ Result<Config> HaproxyEngine::apply(const Config& setting, serving::Scope scope)
   return now;
 }
 
+void HaproxyEngine::written_for_us(const Config& setting, serving::Scope) {
+  const Config before = in_force();
+  if (!look()) return;
+  const Config asked_before = std::exchange(asked_, setting);
+  if (in_force() != setting) {
+    asked_ = asked_before;
+  } else if (before != setting &&
+             std::any_of(bound_.begin(), bound_.end(),
+                         [](const Bound& b) { return b.what == Bound::What::kWeights; })) {
+    expect_shares();
+  }
+}
+
 // From here on the counters must show the new split.
 void HaproxyEngine::expect_shares() {
   const Backend& backend = front_.backend();

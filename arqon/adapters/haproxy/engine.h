@@ -15,10 +15,11 @@
 #include "arqon/adapters/haproxy/weights.h"
 #include "arqon/base/result.h"
 #include "arqon/serving/engine.h"
+#include "arqon/serving/second_hand.h"
 
 namespace arqon::adapters::haproxy {
 
-class HaproxyEngine final : public serving::Engine {
+class HaproxyEngine final : public serving::Engine, public serving::SecondHand {
  public:
   static Result<std::unique_ptr<HaproxyEngine>> attach(const AttachRequest& request);
 
@@ -29,6 +30,7 @@ class HaproxyEngine final : public serving::Engine {
   serving::Observation observe(serving::Scope scope) override;
   serving::Health health() override;
   Status requalify() override;
+  void written_for_us(const Config& setting, serving::Scope scope) override;
 
   // The newest look, for those who show more than an Observation holds.
   const Front& front() const { return front_; }

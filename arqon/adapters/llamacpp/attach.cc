@@ -44,6 +44,7 @@ Result<std::unique_ptr<LlamaEngine>> LlamaEngine::attach(const AttachRequest& re
   if (const Status ok = router_reader.status(); !ok) {
     return tl::unexpected(ok.error().with_context("target.router"));
   }
+  if (request.actuator_only) options.log.reset();  // its lines go to one reader: the tuner
   auto front = haproxy::Front::open(std::move(options), request.classes);
   if (!front) return tl::unexpected(front.error());
   auto engine = std::make_unique<LlamaEngine>(LlamaEngine(std::move(*front), request.clock));
@@ -105,6 +106,10 @@ Status LlamaEngine::read_replica(const wire::Value& value, std::size_t index,
     return fail(ErrorCode::kInvalidConfig,
                 where + ": \"preset\" needs target.model, the name of its section");
   }
+  double per_token = 0;
+  for (const auto& [server, price] : front_.options().prices) {
+    if (server == options.server) per_token = price.per_token;
+  }
   members_.push_back(Member{
       .replica = Replica(std::move(options), capabilities_.identity.model, patience),
       .place = *place,
@@ -112,6 +117,7 @@ Status LlamaEngine::read_replica(const wire::Value& value, std::size_t index,
       .seen = {},
       .slots = {},
       .metrics = {},
+      .per_token = per_token,
       .decoded_at = clock_.now()});
   return {};
 }
@@ -127,6 +133,7 @@ Status LlamaEngine::first_look() {
     member.props = member.seen = *props;
     member.slots = *slots;
     member.metrics = *metrics;
+    member.replica.found(*slots);
   }
   capabilities_.engine = "llama.cpp " + members_[0].props.build;
   capabilities_.identity.engine = capabilities_.engine;

@@ -114,8 +114,10 @@ void LlamaEngine::begin_epoch() {
 // Tokens that a server has made are given to the requests that ended meanwhile, good ones in
 // proportion; it is the best that can be said without a count per request.
 void LlamaEngine::count_tokens(Member& member, double before) {
-  const double made = member.metrics.tokens_predicted - before;
-  member.pending += made >= 0 ? made : member.metrics.tokens_predicted;
+  const double since = member.metrics.tokens_predicted - before;
+  const double made = since >= 0 ? since : member.metrics.tokens_predicted;
+  member.pending += made;
+  member.paid += made * member.per_token;
   if (front_.log() == nullptr) return;
   std::uint64_t ended = 0, good = 0;
   for (const serving::ClassCounters& c : front_.log()->of_server(member.place)) {
@@ -138,10 +140,9 @@ void LlamaEngine::look_at(Member& member, TimePoint now) {
   member.fresh = slots.has_value() && metrics.has_value();
   if (!member.fresh) return;
   const Metrics before = member.metrics;
-  if (metrics->decodes < before.decodes) {  // begun anew, and not by us
-    ++restarts_;
-    if (const auto props = member.replica.server().props(); props) member.seen = *props;
-  }
+  if (metrics->decodes < before.decodes) ++restarts_;  // begun anew, and not by us
+  // Not only then: another may have counted further meanwhile than the old one had.
+  if (const auto props = member.replica.server().props(); props) member.seen = *props;
   member.busy_slots = busy_slots_between(before, *metrics);
   if (metrics->decodes != before.decodes || metrics->processing == 0) member.decoded_at = now;
   member.slots = *slots;
@@ -251,14 +252,33 @@ Result<Config> LlamaEngine::apply(const Config& setting, serving::Scope scope) {
     for (std::size_t j = 0; j < i; ++j) (void)put(members_[before[j].first], before[j].second);
     return tl::unexpected(ok.error());
   }
-  if (all) {
+  remember(setting, scope);
+  (void)look();
+  return values(members_[before.back().first]);
+}
+
+void LlamaEngine::written_for_us(const Config& setting, serving::Scope scope) {
+  const bool all = scope.replica == serving::Scope::kAll;
+  for (std::size_t r = 0; r < members_.size(); ++r) {
+    Member& member = members_[r];
+    if (!all && scope.replica != static_cast<int>(r)) continue;
+    const Flags to = wanted(member, setting);
+    if (to == member.replica.flags(member.slots)) continue;
+    const auto slots = member.replica.server().slots();
+    if (!slots || !member.replica.changed_for_us(*slots, to)) continue;
+    member.slots = *slots;
+    member.metrics = Metrics{};  // a new life of the server
+  }
+  remember(setting, scope);
+}
+
+void LlamaEngine::remember(const Config& setting, serving::Scope scope) {
+  if (scope.replica == serving::Scope::kAll) {
     fleet_asked_ = setting;
     canary_.reset();
   } else {
     canary_ = static_cast<std::size_t>(scope.replica);
   }
-  (void)look();
-  return values(members_[before.back().first]);
 }
 
 Observation LlamaEngine::observe(serving::Scope scope) {
@@ -279,6 +299,7 @@ Observation LlamaEngine::observe(serving::Scope scope) {
     now.running += m.metrics.processing;
     now.waiting += m.metrics.deferred + static_cast<double>(m.cap_queued);
     now.kv_use += m.slots.kv_use / (one ? 1.0 : static_cast<double>(members_.size()));
+    now.paid_dollars += m.paid;
     tokens += m.tokens;
     good_tokens += m.good_tokens;
   }

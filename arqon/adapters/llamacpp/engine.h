@@ -20,10 +20,11 @@
 #include "arqon/adapters/llamacpp/server.h"
 #include "arqon/base/result.h"
 #include "arqon/serving/engine.h"
+#include "arqon/serving/second_hand.h"
 
 namespace arqon::adapters::llamacpp {
 
-class LlamaEngine final : public serving::Engine {
+class LlamaEngine final : public serving::Engine, public serving::SecondHand {
  public:
   static Result<std::unique_ptr<LlamaEngine>> attach(const AttachRequest& request);
 
@@ -34,6 +35,7 @@ class LlamaEngine final : public serving::Engine {
   serving::Observation observe(serving::Scope scope) override;
   serving::Health health() override;
   Status requalify() override;
+  void written_for_us(const Config& setting, serving::Scope scope) override;
 
   const haproxy::Front& front() const { return front_; }
   // Mean of busy slots per decode of a replica between its last two looks.
@@ -55,6 +57,8 @@ class LlamaEngine final : public serving::Engine {
     std::uint64_t cap_queued = 0;
     // Tokens seen since the epoch began; those not yet given to requests that ended.
     double tokens = 0, good_tokens = 0, pending = 0;
+    double per_token = 0;  // dollars
+    double paid = 0;       // for tokens, since the attach
     std::uint64_t ended = 0, good = 0;
     TimePoint decoded_at{};  // when it last decoded, or had nothing to do
   };
@@ -81,6 +85,7 @@ class LlamaEngine final : public serving::Engine {
   Flags wanted(const Member& member, const Config& setting) const;
   Status check_setting(const Config& setting, serving::Scope scope) const;
   Status put(Member& member, const Config& setting);
+  void remember(const Config& setting, serving::Scope scope);
   bool another_serves(const Member& member) const;
   Config fleet_values() const;
   std::string stranger() const;

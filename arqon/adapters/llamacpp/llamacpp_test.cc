@@ -84,15 +84,26 @@ class FakeLlama {
   void stop() { server_.stop(); }
   std::atomic<bool> garbage{false};
   std::atomic<int> busy{0};
+  std::atomic<bool> other_model{false};
+  std::atomic<int> counted{504};  // decodes and tokens since it was started
 
  private:
   ReplayAnswer answer(const ReplayRequest& request) {
     const std::string path = request.path.substr(0, request.path.find('?'));
     if (path == "/health") return {.body = R"({"status":"ok"})"};
     if (garbage) return {.body = "<html>"};
-    if (path == "/props") return {.body = R"({"build_info":"b11434","model_path":"small.gguf"})"};
+    if (path == "/props") {
+      return {.body = fmt::format(R"({{"build_info":"b11434","model_path":"{}.gguf"}})",
+                                  other_model ? "tiny" : "small")};
+    }
     if (path == "/models" || path == "/models/load") return {.body = "{}"};
-    if (path == "/metrics") return {.body = std::string(kRecordedMetrics)};
+    if (path == "/metrics") {
+      std::string text(kRecordedMetrics);
+      for (std::size_t at = 0; (at = text.find(" 504", at)) != std::string::npos; at += 2) {
+        text.replace(at + 1, 3, std::to_string(counted));
+      }
+      return {.body = text};
+    }
     const std::string text = os::read_file(flags_, 4096).value_or("1 1024");
     long slots = 1, context = 1024;
     if (router_mode_) {
@@ -194,6 +205,66 @@ TEST_F(Llama, ACanaryIsOneReplica) {
   EXPECT_EQ(engine->observe(serving::Scope{1}).effective, (Config{2}));
 }
 
+TEST_F(Llama, AContextThatIsRoundedForAnotherNumberOfSlotsIsStillTheOneItWasStartedWith) {
+  start();
+  const auto engine = attach(request(kRestart));
+  for (int i = 0; i < 2; ++i) write(i, "3 4096");  // somebody else: 1365 tokens a slot
+  EXPECT_EQ(engine->observe().effective, (Config{3}));
+  ASSERT_EQ(engine->apply({2}), (Config{2}));
+  EXPECT_EQ(os::read_file(files_[0], 99), "2 4096\n");
+}
+
+TEST_F(Llama, WhatAnAgentRestartsIsNoStrangersRestart) {
+  start();
+  const auto tuner = attach(request(kRestart));
+  AttachRequest beside = request(kRestart);
+  beside.actuator_only = true;
+  const auto agent = attach(beside);
+  const std::uint64_t epoch = tuner->observe().epoch;
+  ASSERT_EQ(agent->apply({4}, serving::Scope{0}), (Config{4}));
+  llama_[0]->counted = 7;  // it began anew
+  tuner->written_for_us({4}, serving::Scope{0});
+  const serving::Observation now = tuner->observe();
+  EXPECT_EQ(now.epoch, epoch);
+  EXPECT_EQ(now.effective, (Config{2})) << "the canary is not the fleet";
+  EXPECT_EQ(tuner->observe(serving::Scope{0}).effective, (Config{4}));
+  llama_[0]->counted = 1;  // and that was somebody else
+  EXPECT_GT(tuner->observe().epoch, epoch);
+}
+
+TEST_F(Llama, AnAgentLeavesTheLogToTheTuner) {
+  start();
+  const std::string log = (hap_.folder() / "log.sock").string();
+  AttachRequest beside = request(kRestart);
+  for (auto& [key, value] : *beside.target.as_object()) {
+    if (key != "router") continue;
+    value.as_object()->emplace_back("log", wire::Object{{"unix", log}});
+  }
+  beside.actuator_only = true;
+  ASSERT_NE(attach(beside), nullptr);
+  EXPECT_FALSE(std::filesystem::exists(log));
+  beside.actuator_only = false;
+  const auto tuner = attach(beside);
+  EXPECT_TRUE(std::filesystem::exists(log));
+}
+
+TEST_F(Llama, TokensAreChargedAlsoOverARestart) {
+  start();
+  AttachRequest priced = request(kRestart);
+  for (auto& [key, value] : *priced.target.as_object()) {
+    if (key != "router") continue;
+    value.as_object()->emplace_back(
+        "prices", wire::Object{{"s1", wire::Object{{"per_million_tokens", 2e6}}}});
+  }
+  const auto engine = attach(priced);
+  EXPECT_DOUBLE_EQ(engine->observe().paid_dollars, 0);
+  llama_[0]->counted = 514;
+  llama_[1]->counted = 604;  // has no price
+  EXPECT_DOUBLE_EQ(engine->observe().paid_dollars, 20);
+  llama_[0]->counted = 3;  // started anew
+  EXPECT_DOUBLE_EQ(engine->observe().paid_dollars, 26);
+}
+
 TEST_F(Llama, WorkThatDoesNotEndStopsTheChangeAndTheReplicaServesOn) {
   start();
   const auto engine = attach(request(kRestart));
@@ -220,6 +291,7 @@ TEST_F(Llama, AFailedChangePutsBackTheFlagsOfAllThatHaveMoved) {
   const auto refused = engine->apply({4});
   ASSERT_FALSE(refused.has_value());
   EXPECT_NE(refused.error().message.find("restart command"), std::string::npos);
+  EXPECT_EQ(refused.error().code, ErrorCode::kRefused) << "nothing is left changed";
   EXPECT_EQ(os::read_file(files_[0], 99), "2 4096\n");
   EXPECT_EQ(os::read_file(files_[1], 99), "2 4096\n");
   EXPECT_EQ(engine->observe().effective, (Config{2}));
@@ -259,6 +331,17 @@ TEST_F(Llama, OtherFlagsThanTheDomainAllowsAreUnqualified) {
   EXPECT_EQ(engine->apply({4}).error().code, ErrorCode::kRefused);
   write(0, "2 4096");
   EXPECT_EQ(engine->health(), serving::Health::kOk);
+}
+
+TEST_F(Llama, AnotherModelIsNotWrittenToAlsoWhenItHasCountedFurtherThanTheOldOne) {
+  start();
+  const auto engine = attach(request(kRestart));
+  llama_[1]->other_model = true;
+  llama_[1]->counted = 999;
+  EXPECT_EQ(engine->apply({4}).error().code, ErrorCode::kRefused);
+  EXPECT_EQ(engine->health(), serving::Health::kUnqualified);
+  ASSERT_TRUE(engine->requalify().has_value());
+  EXPECT_EQ(engine->apply({4}), (Config{4}));
 }
 
 TEST_F(Llama, AttachSaysWhatDoesNotFit) {

@@ -61,10 +61,11 @@ bool Replica::shows(const Slots& slots, const Flags& flags) const {
 }
 
 Flags Replica::flags(const Slots& slots) const {
-  if (asked_.context > 0 && shows(slots, asked_)) return asked_;
-  return Flags{.slots = slots.count,
-               .context = slots.context * slots.count,
-               .draft_max = slots.speculative ? asked_.draft_max : 0};
+  Flags flags{.slots = slots.count,
+              .context = asked_.context,
+              .draft_max = slots.speculative ? asked_.draft_max : 0};
+  if (flags.context == 0 || !shows(slots, flags)) flags.context = slots.context * slots.count;
+  return flags;
 }
 
 Result<Flags> Replica::read_flags() {
@@ -96,7 +97,17 @@ Status Replica::change(const Flags& to, haproxy::Front& router, Clock& clock) {
   }
   if (const Status ok = router.ready(*place); !ok) return ok;
   if (const Status ok = wait_until_up(router, *place, clock); !ok) return ok;
+  // The old flags are known to be in force again: it was a no, not a silence.
+  if (!changed && changed.error().code == ErrorCode::kUnavailable) {
+    return fail(ErrorCode::kRefused, changed.error().message);
+  }
   return changed;
+}
+
+bool Replica::changed_for_us(const Slots& slots, const Flags& to) {
+  if (!shows(slots, to)) return false;
+  asked_ = to;
+  return true;
 }
 
 // Open requests may end; nothing is stopped with work in it, because llama.cpp drops that work.

@@ -50,8 +50,9 @@ class Replica {
   Server& server() { return server_; }
   bool can_change_flags() const { return !options_.restart.empty() || !options_.preset.empty(); }
 
-  // What it runs with, from a reading of its slots. llama.cpp rounds the context up, so a context
-  // that was asked for is reported as asked while the slots fit it.
+  // What it runs with, from a reading of its slots. llama.cpp rounds each slot's context up, so the
+  // context that was asked for (or found) is reported as such while the slots fit it: otherwise it
+  // would grow with each change of their number.
   Flags flags(const Slots& slots) const;
   // As flags(), read now.
   Result<Flags> read_flags();
@@ -60,6 +61,10 @@ class Replica {
   // replica serves. When the change itself fails the old flags are put back; when that fails too
   // the replica stays out of the router, and the error says so.
   Status change(const Flags& to, haproxy::Front& router, Clock& clock);
+  // What it was found with: the base of what flags() says of a context that is rounded up.
+  void found(const Slots& slots) { asked_.context = slots.count * slots.context; }
+  // Another process of ours has asked for these flags; whether a reading of its slots shows them.
+  bool changed_for_us(const Slots& slots, const Flags& to);
 
  private:
   Status empty(haproxy::Front& router, std::size_t place, Clock& clock);

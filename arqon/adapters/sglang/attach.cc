@@ -142,12 +142,9 @@ Result<std::unique_ptr<serving::Engine>> attach(const AttachRequest& request) {
   const auto info = server.info();
   if (!info) return tl::unexpected<Error>(info.error());
   const auto metrics = server.metrics();
-  if (!metrics || !outcomes->update(*metrics)) {
-    return fail(
-        ErrorCode::kUnavailable,
-        fmt::format("no metrics of SGLang at {} ({}): start it with --enable-metrics",
-                    target->address.metrics, metrics ? outcomes->why() : metrics.error().message));
-  }
+  const Status counting =
+      begin_counting(*outcomes, metrics, target->address.metrics, "start it with --enable-metrics");
+  if (!counting) return tl::unexpected<Error>(counting.error());
   std::vector<Candidate> all = candidates(*info);
   if (const Status asked = ask_what_is_accepted(server, info->has_live_knobs(), all); !asked) {
     return tl::unexpected<Error>(asked.error());
@@ -159,11 +156,7 @@ Result<std::unique_ptr<serving::Engine>> attach(const AttachRequest& request) {
   std::vector<std::string> keys;
   for (const std::size_t index : chosen->offers) keys.push_back(all[index].key);
   serving::Capabilities& capabilities = chosen->capabilities;
-  capabilities.engine = info->identity().engine;
-  capabilities.classes = request.classes;
-  for (serving::KnobFacts& facts : capabilities.facts) {
-    for (const std::string& note : outcomes->notes(*metrics)) facts.note += "; " + note;
-  }
+  complete(capabilities, info->identity().engine, request.classes, *outcomes, *metrics);
   auto surface = std::make_unique<LiveSurface>(std::move(server), std::move(keys));
   const auto found = surface->read();
   if (!found) return tl::unexpected<Error>(found.error());

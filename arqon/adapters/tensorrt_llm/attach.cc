@@ -200,21 +200,15 @@ Result<std::unique_ptr<serving::Engine>> attach(const AttachRequest& request) {
   const auto identity = server.identity();
   if (!identity) return tl::unexpected<Error>(identity.error());
   const auto metrics = server.metrics();
-  if (!metrics || !outcomes->update(*metrics)) {
-    return fail(
-        ErrorCode::kUnavailable,
-        fmt::format("no metrics at {} ({}): set \"return_perf_metrics: true\" and "
-                    "\"enable_iter_perf_stats: true\" in the server's options file",
-                    target->address.metrics, metrics ? outcomes->why() : metrics.error().message));
-  }
+  const Status counting =
+      begin_counting(*outcomes, metrics, target->address.metrics,
+                     "set \"return_perf_metrics: true\" and \"enable_iter_perf_stats: true\" in "
+                     "the server's options file");
+  if (!counting) return tl::unexpected<Error>(counting.error());
   auto chosen = choose("TensorRT-LLM", request.knobs, offers_of(*target, *metrics));
   if (!chosen) return tl::unexpected<Error>(chosen.error());
   serving::Capabilities& capabilities = chosen->capabilities;
-  capabilities.engine = identity->engine;
-  capabilities.classes = request.classes;
-  for (serving::KnobFacts& facts : capabilities.facts) {
-    for (const std::string& note : outcomes->notes(*metrics)) facts.note += "; " + note;
-  }
+  complete(capabilities, identity->engine, request.classes, *outcomes, *metrics);
   const ScrapedOptions options = target->scraped.options;
   for (std::size_t k = 0; k < chosen->offers.size(); ++k) {
     target->started_with[chosen->offers[k]] = capabilities.boot[k];

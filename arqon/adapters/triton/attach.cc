@@ -291,8 +291,9 @@ Result<std::unique_ptr<serving::Engine>> attach_over(const AttachRequest& reques
   if (const auto counters = read_counters(*metrics, target->model); !counters) {
     return tl::unexpected(counters.error());
   }
-  const auto source = choose_source(server, *target, request.classes.front(), *metrics);
+  auto source = choose_source(server, *target, request.classes.front(), *metrics);
   if (!source) return tl::unexpected(source.error());
+  if (request.actuator_only) source->latency = Latency::kNone;  // the traces are the tuner's
   auto found = find_knobs(request, *config, source->latency);
   if (!found) return tl::unexpected(found.error());
   found->capabilities.engine = "triton " + *version;

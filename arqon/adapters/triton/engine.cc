@@ -60,10 +60,12 @@ std::vector<Knob> LiveTriton::touched() const {
 
 Result<Config> LiveTriton::read(const Value& config) const {
   Config values;
-  for (const Knob knob : found_.knobs) {
+  for (std::size_t k = 0; k < found_.knobs.size(); ++k) {
+    const Knob knob = found_.knobs[k];
     const Result<double> value = read_knob(config, knob);
     if (!value) return tl::unexpected(value.error());
-    values.push_back(*value);
+    const bool as_asked = !asked_.empty() && same(stored_value(knob, asked_[k]), *value);
+    values.push_back(as_asked ? asked_[k] : *value);
   }
   return values;
 }
@@ -167,13 +169,16 @@ Result<Config> LiveTriton::apply(const Config& setting, serving::Scope scope) {
   if (!before) return fail(ErrorCode::kRefused, before.error().message);
   const Value next = edited(*config, setting);
   if (next == *config) {
-    last_.effective = *before;
-    return before;
+    asked_ = setting;
+    const auto now = read(*config);
+    if (now) last_.effective = *now;
+    return now;
   }
   if (const Status allowed = check_constraints(next); !allowed) {
     return tl::unexpected(allowed.error());
   }
   batch_size_sent_ = next.find("max_batch_size")->number();
+  asked_ = setting;
   if (const Status loaded = server_.load(next, options_.load_timeout); !loaded) {
     const bool refused = loaded.error().code == ErrorCode::kRefused;
     return fail(loaded.error().code,
@@ -182,6 +187,13 @@ Result<Config> LiveTriton::apply(const Config& setting, serving::Scope scope) {
                                     : "; what is in force is unknown until it is observed"));
   }
   return read_back(*before, setting);
+}
+
+void LiveTriton::written_for_us(const Config& setting, serving::Scope /*scope*/) {
+  asked_ = setting;
+  for (std::size_t k = 0; k < found_.knobs.size(); ++k) {
+    if (found_.knobs[k] == Knob::kBatchSize) batch_size_sent_ = setting[k];
+  }
 }
 
 void LiveTriton::began_again() {

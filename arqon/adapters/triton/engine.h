@@ -11,6 +11,7 @@
 #include "arqon/adapters/triton/server.h"
 #include "arqon/adapters/triton/trace_log.h"
 #include "arqon/serving/engine.h"
+#include "arqon/serving/second_hand.h"
 
 namespace arqon::adapters::triton {
 
@@ -36,7 +37,7 @@ struct Found {
   std::vector<std::string> versions;  // of the model, that are served
 };
 
-class LiveTriton final : public serving::Engine {
+class LiveTriton final : public serving::Engine, public serving::SecondHand {
  public:
   // `config` as read at attach.
   LiveTriton(Server server, Options options, Found found, const wire::Value& config, Clock& clock);
@@ -48,6 +49,7 @@ class LiveTriton final : public serving::Engine {
   serving::Observation observe(serving::Scope scope) override;
   serving::Health health() override;
   Status requalify() override;
+  void written_for_us(const Config& setting, serving::Scope scope) override;
 
   // Mean time by batch size since the last reload, for models of this engine's cost.
   Result<std::vector<ServicePoint>> service_curve() const { return server_.service_curve(); }
@@ -80,6 +82,7 @@ class LiveTriton final : public serving::Engine {
   TimePoint attached_;
   TimePoint progress_;          // when a request ended last, or none was waiting
   std::string rest_;            // fingerprint of the config beside our knobs
+  Config asked_;                // last setting sent; Triton rounds times to whole microseconds
   double batch_size_;           // max_batch_size as we know it to be in force
   double batch_size_sent_;      // and as it was sent last, should the answer have been lost
   double failed_untraced_ = 0;  // failures of the backend whose trace has not come yet

@@ -135,19 +135,42 @@ TEST(TritonApply, loads_the_whole_config_once_and_reads_it_back) {
   const auto before = wire::parse_json(b.triton.config);
   const auto effective = b.engine->apply({8, 12.3456});
   ASSERT_TRUE(effective.has_value()) << effective.error().message;
-  EXPECT_EQ(*effective, (Config{8, 12.346}));  // microseconds
+  EXPECT_EQ(*effective, (Config{8, 12.3456}));  // as whole microseconds, which is what was meant
   EXPECT_EQ(b.triton.loads, 1);
   const std::array<Knob, 2> ours{Knob::kPreferredBatchSize, Knob::kMaxWait};
   EXPECT_EQ(fingerprint(wire::parse_json(b.triton.config).value(), ours),
             fingerprint(*before, ours));
-  EXPECT_EQ(b.engine->observe().effective, (Config{8, 12.346}));
+  EXPECT_NE(b.triton.config.find("12346"), std::string::npos) << b.triton.config;
+  EXPECT_EQ(b.engine->observe().effective, (Config{8, 12.3456}));
+}
+
+TEST(TritonApply, a_time_between_two_microseconds_is_shown_as_it_was_asked_for) {
+  Bench b;
+  ASSERT_TRUE(b.attach()) << b.error;
+  const Config asked{4, 3.14159265};
+  EXPECT_EQ(b.engine->apply(asked), asked);
+  EXPECT_EQ(b.engine->observe().effective, asked);
+  ASSERT_TRUE(b.engine->apply({4, 2}).has_value());
+  EXPECT_EQ(b.engine->observe().effective, (Config{4, 2}));
+}
+
+TEST(TritonApply, what_an_agent_loads_is_no_stranger_with_less_capacity) {
+  Bench b;
+  ASSERT_TRUE(b.attach({knob("main.batch_size", 8, 32)})) << b.error;
+  auto agent = std::move(b.engine);
+  ASSERT_TRUE(b.attach({knob("main.batch_size", 8, 32)})) << b.error;
+  ASSERT_EQ(agent->apply({16}), (Config{16}));
+  EXPECT_EQ(b.engine->health(), Health::kUnqualified) << "nobody has told it";
+  dynamic_cast<serving::SecondHand&>(*b.engine).written_for_us({16}, serving::Scope{});
+  EXPECT_EQ(b.engine->health(), Health::kOk);
+  EXPECT_EQ(b.engine->observe().effective, (Config{16}));
 }
 
 TEST(TritonApply, sends_nothing_when_nothing_would_change) {
   Bench b;
   ASSERT_TRUE(b.attach());
   EXPECT_EQ(b.engine->apply({4, 5}).value(), (Config{4, 5}));
-  EXPECT_EQ(b.engine->apply({4, 5.0001}).value(), (Config{4, 5}));
+  EXPECT_EQ(b.engine->apply({4, 5.0001}).value(), (Config{4, 5.0001}));
   EXPECT_EQ(b.triton.loads, 0);
 }
 

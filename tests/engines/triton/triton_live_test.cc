@@ -1,6 +1,8 @@
 // Against a real Triton; tests/engines/test_triton.py starts it and names it in the environment:
 //   ARQON_TRITON_URL         its HTTP port; gRPC and metrics are the next two
-//   ARQON_TRITON_CONTROL     words of a command that takes start, kill, stop or cont as its last
+//   ARQON_TRITON_DOOR        the same HTTP through a proxy, and
+//   ARQON_TRITON_GRPC        its gRPC through a relay: what the battery's adapter is given
+//   ARQON_TRITON_CONTROL     words of a command that takes a verb of test_triton.py as its last
 //   ARQON_TRITON_REPOSITORY  its model repository, with the model "sleeper" (8 + 1 * batch ms)
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -36,11 +38,16 @@ std::string from_environment(const char* name) {
 struct Place {
   std::string url = from_environment("ARQON_TRITON_URL");
   std::string control = from_environment("ARQON_TRITON_CONTROL");
+  std::string door = from_environment("ARQON_TRITON_DOOR");
+  std::string grpc = from_environment("ARQON_TRITON_GRPC");
   fs::path repository = from_environment("ARQON_TRITON_REPOSITORY");
-  bool there() const { return !url.empty() && !control.empty() && !repository.empty(); }
+  bool there() const {
+    return !url.empty() && !control.empty() && !repository.empty() && !door.empty() &&
+           !grpc.empty();
+  }
   fs::path config() const { return repository / "sleeper/config.pbtxt"; }
 };
-constexpr const char* kAbsent = "no Triton: ARQON_TRITON_URL, _CONTROL and _REPOSITORY are not set";
+constexpr const char* kAbsent = "no Triton: ARQON_TRITON_URL and the others are not set";
 
 Status control(const Place& place, const std::string& verb) {
   std::vector<std::string> words;
@@ -107,8 +114,13 @@ class RealTriton final : public testing::Rig {
       : place_(std::move(place)), metrics_(guess_addresses(place_.url).metrics) {}
 
   Status attach() {
-    auto engine = triton::attach(
-        request_for(place_, clock_, 1000, {{"metrics", metrics_.url()}, {"latency", "trace"}}));
+    AttachRequest request = request_for(
+        place_, clock_, 1000,
+        {{"metrics", metrics_.url()}, {"latency", "trace"}, {"grpc", place_.grpc}});
+    for (auto& [key, value] : *request.target.as_object()) {
+      if (key == "url") value = place_.door;
+    }
+    auto engine = triton::attach(request);
     if (!engine) return tl::unexpected(engine.error());
     engine_ = std::move(*engine);
     return {};
@@ -127,19 +139,16 @@ class RealTriton final : public testing::Rig {
     return {};
   }
   std::set<Fault> supports() const override {
-    return {Fault::kRefuse, Fault::kCounterReset, Fault::kOtherFlags, Fault::kLessCapacity,
-            Fault::kDown,   Fault::kGarbage,      Fault::kHalfWritten};
+    return {Fault::kRefuse,       Fault::kCounterReset, Fault::kOtherFlags, Fault::kLessCapacity,
+            Fault::kDown,         Fault::kGarbage,      Fault::kHalfWritten, Fault::kHang,
+            Fault::kNoEffect,     Fault::kClamp};
   }
   std::string why_not(Fault fault) const override {
     switch (fault) {
       case Fault::kIdle:
         return "an idle Triton loads at once";
-      case Fault::kNoTokens:
-        return "Triton answers with tensors, not tokens";
-      case Fault::kHang:
-        return "a Triton that hangs answers nothing at all: see the SIGSTOP test";
       default:
-        return "the real one does not lie: see the replayed one";
+        return "Triton answers with tensors, not tokens";
     }
   }
   Status inject(Fault fault) override { return set(fault, true); }
@@ -178,6 +187,12 @@ class RealTriton final : public testing::Rig {
                   : restart_with("max_batch_size: 16", "max_batch_size: 32");
       case Fault::kDown:
         return control(place_, on ? "kill" : "start");
+      case Fault::kHang:
+        return control(place_, on ? "hang" : "pass");
+      case Fault::kClamp:
+        return control(place_, on ? "clamp" : "pass");
+      case Fault::kNoEffect:  // another server says yes to the load
+        return control(place_, on ? "elsewhere" : "here");
       case Fault::kGarbage:
         metrics_.spoil = [on](std::string& text) {
           if (on) text = "\x16\x03 nv_{{{";
