@@ -162,6 +162,9 @@ class Time:
         self.now += 1000
         return self.now
 
+    def thread_time_ns(self):
+        return self.clock_gettime_ns()
+
 
 def test_reports_are_written_at_most_every_50_ms_while_nothing_is_new(home, monkeypatch):
     time = Time(monkeypatch)
@@ -219,9 +222,10 @@ def test_quick_steps_are_timed_by_one_of_them(home, monkeypatch):
         scheduler.schedule()
         time.now += 5_000_000
     report = tuner.report()
-    # Two stretches of a step are the plugin's and one is the stock scheduler's.
+    # One stretch between two readings is the stock scheduler's; the plugin's are the way to the
+    # timing, and the two around.
     assert report["schedule_ns"] == pytest.approx(1000 * report["steps"], rel=0.1)
-    assert report["page_ns"] == pytest.approx(2000 * report["steps"], rel=0.1)
+    assert 4000 * report["steps"] <= report["page_ns"] <= 5500 * report["steps"]
 
 
 def test_the_peak_counts_from_the_applied_epoch(home):
