@@ -110,7 +110,8 @@ class Tuner:
             lines = (self.state / "decisions.jsonl").read_text().splitlines(keepends=True)
         except OSError:
             return []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        records = [json.loads(line) for line in lines if line.endswith("\n")]
+        return [record for record in records if record["record"] == "decision"]
 
     def wait(self, *phases: str, seconds: float = 60) -> None:
         def there() -> bool:
