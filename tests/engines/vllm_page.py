@@ -51,10 +51,6 @@ class PageRelay:
         for path in (self._page, self._ring):
             path.unlink(missing_ok=True)
 
-    def pid(self) -> int:
-        """Of the process that schedules."""
-        return self._engine[FIRST_REPORT + 29]
-
     def _relay(self) -> None:
         while not self._over.is_set():
             self._engine[3], self._engine[LEASE] = self._tuner[3], self._tuner[LEASE]
