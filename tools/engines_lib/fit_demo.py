@@ -35,7 +35,7 @@ def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as file:
         scenario = json.load(file)
     url = sys.argv[2]
-    for tokens in (50, 500, LONGEST_PROMPT, LONGEST_PROMPT):  # the first ones after a start are slow
+    for tokens in (50, 500, LONGEST_PROMPT, LONGEST_PROMPT):  # the first after a start are slow
         prompt_ms(url, tokens)
     longest = statistics.median(prompt_ms(url, LONGEST_PROMPT) for _ in range(9))
     speed = WRITTEN_FOR_MS / longest
