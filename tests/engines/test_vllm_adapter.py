@@ -166,7 +166,7 @@ def test_live_changes_under_load_lose_nothing(engine) -> None:
         rig.until(lambda: traffic.done > 50, 60, 0.1)
         while len(changes) < CHANGES or traffic.done < REQUESTS:
             asked = settings(20, seed=len(changes))
-            seen = engine.shell("walk", settings=asked, pause_s=1.0)["changes"]
+            seen = engine.shell("walk", settings=asked, pause_s=0.5)["changes"]
             changes += zip(asked, seen, strict=True)
             assert len(changes) < 10 * CHANGES, f"only {traffic.done} requests"
     assert traffic.lost == [], traffic.lost[:3]

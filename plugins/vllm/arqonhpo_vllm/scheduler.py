@@ -126,24 +126,44 @@ class Live:
 
     def careful_step(self, scheduler: Any, now: int, stock_schedule: Any, args: Any,
                      kwargs: Any) -> Any:
-        """Obeys the page and reports; or, every other time, is quick but for being timed, in the
-        name of all quick steps that were not. Timed is the processor's time of this thread: what a
-        neighbour takes is not ours. The way here has wall time only, and little of it."""
-        entered, way = time.thread_time_ns(), min(boottime() - now, LONGEST_WAY)
-        looks = now >= self._look_at or self.words[COMMAND] != self.seq
-        if looks:
-            self.control.before_step(now)
+        """Obeys the page and reports; or, every other time, times a quick step. Timed is the
+        processor's time of this thread: what a neighbour takes is not ours. The way to here has
+        wall time only, and little of it."""
+        way = min(boottime() - now, LONGEST_WAY)
+        if now < self._look_at and self.words[COMMAND] == self.seq:
+            return self._timed_step(scheduler, now, way, stock_schedule, args, kwargs)
+        begun = time.thread_time_ns()
+        self.control.before_step(now)
         called = time.thread_time_ns()
         output = stock_schedule(scheduler, *args, **kwargs)
         returned = time.thread_time_ns()
         self.steps += 1
         self.peak = max(self.peak, len(scheduler.running))
-        self.count(scheduler, output, now, looks)
-        stands_for = 1 if looks else self.steps - self._accounted
-        self._accounted += stands_for
-        self.due = 0 if looks else self._look_at
+        self.count(scheduler, output, now, looked=True)
+        self._accounted += 1
+        self._schedule_ns += returned - called
+        self._page_ns += way + called - begun + time.thread_time_ns() - returned
+        return output
+
+    def _timed_step(self, scheduler: Any, now: int, way: int, stock_schedule: Any, args: Any,
+                    kwargs: Any) -> Any:
+        """A quick step, in the name of all that were not timed."""
+        begun = time.thread_time_ns()
+        called = time.thread_time_ns()  # at once: what a reading costs is not ours either
+        output = stock_schedule(scheduler, *args, **kwargs)
+        returned = time.thread_time_ns()
+        self.due = self._look_at
+        self.steps += 1
+        running = len(scheduler.running)
+        if running > self.peak:
+            self.peak = running
+        if not running or output.finished_req_ids or output.preempted_req_ids:
+            self.count(scheduler, output, now)
+        ours = way + time.thread_time_ns() - returned - (called - begun)
+        stands_for = self.steps - self._accounted
+        self._accounted = self.steps
         self._schedule_ns += stands_for * (returned - called)
-        self._page_ns += stands_for * (way + called - entered + time.thread_time_ns() - returned)
+        self._page_ns += stands_for * max(ours, 0)
         return output
 
     def count(self, scheduler: Any, output: Any, now: int, looked: bool = False) -> None:

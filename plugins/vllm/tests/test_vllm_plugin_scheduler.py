@@ -222,10 +222,10 @@ def test_quick_steps_are_timed_by_one_of_them(home, monkeypatch):
         scheduler.schedule()
         time.now += 5_000_000
     report = tuner.report()
-    # One stretch between two readings is the stock scheduler's; the plugin's are the way to the
-    # timing, and the two around.
+    # Between two readings there is one stretch of the stock scheduler, and of the plugin's the way
+    # to the timing and one less what a reading costs; in each tenth step three more.
     assert report["schedule_ns"] == pytest.approx(1000 * report["steps"], rel=0.1)
-    assert 4000 * report["steps"] <= report["page_ns"] <= 5500 * report["steps"]
+    assert 1000 * report["steps"] <= report["page_ns"] <= 2000 * report["steps"]
 
 
 def test_the_peak_counts_from_the_applied_epoch(home):
