@@ -31,6 +31,19 @@ def prompt_ms(url: str, tokens: int) -> float:
     return 1e3 * (time.monotonic() - begin)
 
 
+def fitted(scenario: dict, url: str, longest_ms: float) -> dict:
+    """The scenario for an engine that takes so long for the longest prompt."""
+    speed = WRITTEN_FOR_MS / longest_ms
+    out = json.loads(json.dumps(scenario))
+    out["target"]["url"] = url
+    for limits in out["classes"].values():
+        limits["max_gap_ms"] = round(min(max(limits["max_gap_ms"] / speed, LIMIT_LEAST_MS),
+                                         LIMIT_MOST_MS))
+    source = out["workload"]["source"]
+    source["rate_per_s"] = round(source["rate_per_s"] * min(max(speed, RATE_LEAST), RATE_MOST), 1)
+    return out
+
+
 def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as file:
         scenario = json.load(file)
@@ -38,17 +51,12 @@ def main() -> None:
     for tokens in (50, 500, LONGEST_PROMPT, LONGEST_PROMPT):  # the first after a start are slow
         prompt_ms(url, tokens)
     longest = statistics.median(prompt_ms(url, LONGEST_PROMPT) for _ in range(9))
-    speed = WRITTEN_FOR_MS / longest
-    scenario["target"]["url"] = url
-    for limits in scenario["classes"].values():
-        limits["max_gap_ms"] = round(min(max(limits["max_gap_ms"] / speed, LIMIT_LEAST_MS),
-                                         LIMIT_MOST_MS))
-    source = scenario["workload"]["source"]
-    source["rate_per_s"] = round(source["rate_per_s"] * min(max(speed, RATE_LEAST), RATE_MOST), 1)
+    out = fitted(scenario, url, longest)
     print(f"demo-vllm: {longest:.0f} ms for {LONGEST_PROMPT} tokens: pauses of "
-          f"{scenario['classes']['chat']['max_gap_ms']} ms allowed, {source['rate_per_s']} chat "
-          "requests a second", file=sys.stderr)
-    json.dump(scenario, sys.stdout, indent=1)
+          f"{out['classes']['chat']['max_gap_ms']} ms allowed, "
+          f"{out['workload']['source']['rate_per_s']} chat requests a second", file=sys.stderr)
+    json.dump(out, sys.stdout, indent=1)
 
 
-main()
+if __name__ == "__main__":
+    main()
