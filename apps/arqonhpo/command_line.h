@@ -41,6 +41,7 @@ struct SimulateArgs {
 
 struct ValidateArgs {
   std::vector<std::string> files;
+  std::string from, to;  // settings as JSON objects; empty = not asked how long the way takes
   bool json = false;
   bool explain = false;
 };
