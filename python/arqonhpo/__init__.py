@@ -7,11 +7,12 @@
 
 from .errors import (ArqonError, ConfigError, ConflictError, InconclusiveError, InternalError,
                      InterruptedError, RefusedError, RolledBackError, UnavailableError, UsageError)
+from .guard import Finding, Guard, Trial, Verdict
 from .solver import ArqonSolver, Best, Prediction
 
 __all__ = [
-    "ArqonError", "ArqonSolver", "Best", "ConfigError", "ConflictError", "InconclusiveError",
-    "InternalError", "InterruptedError", "Prediction", "RefusedError", "RolledBackError",
-    "UnavailableError", "UsageError",
+    "ArqonError", "ArqonSolver", "Best", "ConfigError", "ConflictError", "Finding", "Guard",
+    "InconclusiveError", "InternalError", "InterruptedError", "Prediction", "RefusedError",
+    "RolledBackError", "Trial", "UnavailableError", "UsageError", "Verdict",
 ]
 __version__ = "0.1.0"
