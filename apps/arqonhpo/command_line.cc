@@ -182,6 +182,9 @@ void add_validate(CLI::App& app, ValidateArgs& args) {
   verb->add_option("FILE", args.files, "Files or shipped names")->required()->type_name("");
   verb->add_flag("--json", args.json, "Problems as JSON on stdout");
   verb->add_flag("--explain", args.explain, "Print the effective document when it is good");
+  verb->add_option("--from", args.from, "A setting (the rest by default): how long is the way")
+      ->type_name("JSON");
+  verb->add_option("--to", args.to, "... to this one")->type_name("JSON");
   verb->footer(kValidateFooter);
 }
 

@@ -76,6 +76,7 @@ struct AdviseArgs {
 
 struct ValidateArgs {
   std::vector<std::string> files;
+  std::string from, to;  // settings as JSON objects; empty = not asked how long the way takes
   bool json = false;
   bool explain = false;
 };

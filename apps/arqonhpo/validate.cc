@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 
 #include "apps/arqonhpo/live.h"
@@ -95,7 +96,50 @@ void check_live(const documents::Scenario& scenario, const wire::Value& root, Fi
                   scenario.target_engine));
 }
 
-void check_scenario(const Document& document, Finding& finding) {
+// The default setting with what `text`, a JSON object, says in its place.
+std::optional<Config> setting_of(const std::string& text, const std::string& name,
+                                 const Space& space, Finding& finding) {
+  wire::Value whole =
+      *wire::parse_json(documents::params_to_json(space, space.default_config()));
+  const auto written = wire::parse_json(text.empty() ? "{}" : text);
+  if (!written) {
+    finding.problems.push_back(written.error());
+    return std::nullopt;
+  }
+  wire::Object& members = *whole.as_object();
+  for (const auto& [key, value] : written->as_object() == nullptr ? wire::Object{}
+                                                                   : *written->as_object()) {
+    const auto at = std::find_if(members.begin(), members.end(),
+                                 [&](const wire::Member& m) { return m.first == key; });
+    if (at == members.end()) {
+      members.emplace_back(key, value);
+    } else {
+      at->second = value;
+    }
+  }
+  const auto config = documents::parse_params(wire::write_json(whole), space);
+  if (config) return *config;
+  for (wire::Diagnostic problem : config.error()) {
+    problem.path = "--" + name + (problem.path.empty() ? "" : " " + problem.path);
+    problem.line = problem.column = 0;
+    finding.problems.push_back(std::move(problem));
+  }
+  return std::nullopt;
+}
+
+// How long the way from one setting to another takes, when asked.
+void add_journey(const ValidateArgs& args, const Space& space, const guard::Guardrails& guardrails,
+                 Finding& finding) {
+  if (args.from.empty() && args.to.empty()) return;
+  const auto from = setting_of(args.from, "from", space, finding);
+  const auto to = setting_of(args.to, "to", space, finding);
+  if (!from || !to) return;
+  const auto way = guard::journey(space, guardrails, *from, *to);
+  finding.permits.push_back("from there to there: " +
+                            (way ? guard::describe(*way) : way.error().message));
+}
+
+void check_scenario(const Document& document, const ValidateArgs& args, Finding& finding) {
   finding.kind = "scenario";
   const auto scenario = documents::parse_scenario(document.text, document.path);
   if (!scenario) {
@@ -106,11 +150,12 @@ void check_scenario(const Document& document, Finding& finding) {
     check_live(*scenario, *wire::parse_json(document.text), finding);
   } else {
     finding.permits = guard::explain(scenario->knobs, scenario->guardrails);
+    add_journey(args, scenario->knobs, scenario->guardrails, finding);
   }
   finding.effective = documents::to_json(*scenario);
 }
 
-void check_study(const Document& document, Finding& finding) {
+void check_study(const Document& document, const ValidateArgs& args, Finding& finding) {
   finding.kind = "study";
   const auto study = documents::parse_study(document.text);
   if (!study) {
@@ -118,12 +163,14 @@ void check_study(const Document& document, Finding& finding) {
     return;
   }
   const Space& space = study->config.space;
-  finding.permits =
-      guard::explain(space, study->guardrails.value_or(documents::default_guardrails(space)));
+  const guard::Guardrails guardrails =
+      study->guardrails.value_or(documents::default_guardrails(space));
+  finding.permits = guard::explain(space, guardrails);
+  add_journey(args, space, guardrails, finding);
   finding.effective = documents::to_json(*study);
 }
 
-Finding check(const Document& document) {
+Finding check(const Document& document, const ValidateArgs& args) {
   Finding finding;
   finding.file = document.path.string();
   const auto root = wire::parse_json(document.text);
@@ -131,9 +178,9 @@ Finding check(const Document& document) {
     finding.problems = {root.error()};
   } else if (root->find("fleet") != nullptr || root->find("classes") != nullptr ||
              root->find("target") != nullptr) {
-    check_scenario(document, finding);
+    check_scenario(document, args, finding);
   } else if (root->find("bounds") != nullptr) {
-    check_study(document, finding);
+    check_study(document, args, finding);
   } else {
     finding.problems = {neither(*root)};
   }
@@ -190,7 +237,7 @@ Result<bool> validate(const ValidateArgs& args, Console& console) {
   for (const std::string& file : args.files) {
     const auto document = find_document(file);
     if (document) {
-      findings.push_back(check(*document));
+      findings.push_back(check(*document, args));
     } else if (document.error().code == ErrorCode::kInvalidConfig) {
       findings.push_back({file, "unknown", {{"", 0, 0, "", document.error().message, ""}}, {}, {}});
     } else {

@@ -4,13 +4,15 @@
 #include <cmath>
 
 #include "arqon/base/assert.h"
+#include "arqon/guard/pace.h"
 
 namespace arqon::control {
 namespace {
 
-double scalar_step(const Parameter& p, double max_delta, double from, double target) {
-  if (std::abs(target - from) <= max_delta) return target;
+double scalar_step(const Parameter& p, const guard::Limits& limits, double from, double target) {
   const double grid = p.grid_step();
+  const double max_delta = guard::largest_change(limits, grid, from, target > from);
+  if (std::abs(target - from) <= max_delta) return target;
   // The small allowance keeps a max_delta that is a whole number of steps from losing one to
   // rounding.
   const double reach = grid > 0 ? std::floor(max_delta / grid + 1e-9) * grid : max_delta;
@@ -39,7 +41,7 @@ Config glide_step(const Space& space, std::span<const guard::Limits> limits, con
                    std::span(target).subspan(at, p.slots()),
                    std::span(next).subspan(at, p.slots()));
     } else {
-      next[at] = scalar_step(p, limits[i].max_delta, from[at], target[at]);
+      next[at] = scalar_step(p, limits[i], from[at], target[at]);
     }
   }
   const Config snapped = space.snap(next);

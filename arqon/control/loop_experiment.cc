@@ -9,6 +9,7 @@
 #include "arqon/control/glide.h"
 #include "arqon/control/internal/constants.h"
 #include "arqon/control/loop.h"
+#include "arqon/guard/pace.h"
 
 namespace arqon::control {
 
@@ -112,6 +113,7 @@ Result<bool> Loop::step(guard::SafetyExecutor& guard, serving::Scope scope,
   const Config next =
       glide_step(space_, options_.guardrails.limits, from, experiment_->move.target);
   const guard::Verdict verdict = guard.propose(next, lane, now.at, guard.unproven());
+  if (guard::passes_with_time(verdict.violation.kind)) return false;  // not yet
   if (!verdict.permitted) {
     const std::string reason = fmt::format("guard: {}", guard::to_string(verdict.violation.kind));
     record_change(from, next, scope, lane, ChangeState::kRefused, reason);

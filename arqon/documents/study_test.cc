@@ -221,5 +221,105 @@ RC_GTEST_PROP(TrialToJson, parse_results_reads_back_what_was_written, ()) {
   RC_ASSERT(to_json(config.space, (*again)[0]) == to_json(config.space, trial));
 }
 
+guard::Guardrails read_rails(const std::string& rails, const Space& space) {
+  const auto read = parse_guardrails(rails, space);
+  EXPECT_TRUE(read.has_value()) << (read ? "" : wire::to_string(read.error().front(), "rails"));
+  return read.value_or(guard::Guardrails{});
+}
+
+std::string rails_error(const std::string& rails, const Space& space) {
+  const auto read = parse_guardrails(rails, space);
+  return read ? "" : wire::to_string(read.error().front(), "rails");
+}
+
+Space two_knobs() {
+  return Space({{.name = "main.a", .type = ParamType::kInt, .min = 1, .max = 100},
+                {.name = "main.b", .min = 10, .max = 500}});
+}
+
+TEST(ParseGuardrails, a_preset_fills_in_and_what_is_written_wins) {
+  const guard::Guardrails g = read_rails(
+      R"({"preset": "conservative", "max_delta": {"main.b": 100}, "window_s": 30})", two_knobs());
+  EXPECT_DOUBLE_EQ(g.limits[0].max_delta, 0.05 * 99);
+  EXPECT_EQ(g.limits[1].max_delta, 100);
+  EXPECT_EQ(g.limits[1].max_rise, 0);
+  EXPECT_EQ(g.limits[0].flips, 2U);
+  EXPECT_EQ(g.window_s, 30);
+  EXPECT_EQ(g.max_updates_per_second, 0.1);
+  EXPECT_EQ(g.failures_per_hour, 3U);
+}
+
+TEST(ParseGuardrails, every_limit_is_read_by_name_or_position) {
+  const guard::Guardrails g = read_rails(R"({
+      "max_ratio": {"main.a": 2}, "max_rise": [null, 20], "travel": [50, 100], "flips": [3, null],
+      "dwell_s": {"main.b": 5}, "jump": {"main.a": "down"}, "owner": {"main.b": "planner"},
+      "cool_down_s": 60, "failures_per_hour": 4, "unproven_share": 0.05, "unproven_domains": 1,
+      "spare_replicas": 2})",
+                                         two_knobs());
+  EXPECT_EQ(g.limits[0].max_ratio, 2);
+  EXPECT_EQ(g.limits[1].max_rise, 20);
+  EXPECT_EQ(g.limits[1].travel, 100);
+  EXPECT_EQ(g.limits[0].flips, 3U);
+  EXPECT_EQ(g.limits[1].dwell_s, 5);
+  EXPECT_EQ(g.limits[0].protective, -1);
+  EXPECT_EQ(g.limits[1].owner, guard::Owner::kPlanner);
+  EXPECT_EQ(g.cool_down_s, 60);
+  EXPECT_EQ(g.failures_per_hour, 4U);
+  EXPECT_EQ(g.blast.share, 0.05);
+  EXPECT_EQ(g.blast.domains, 1U);
+  EXPECT_EQ(g.blast.spare, 2U);
+}
+
+TEST(ParseGuardrails, constraints_are_sums_of_weighted_knobs_and_products) {
+  const guard::Guardrails g = read_rails(
+      R"({"constraints": ["2 * main.a + main.b <= 600", "main.b >= main.a * main.b - 5 + 1"]})",
+      two_knobs());
+  ASSERT_EQ(g.constraints.size(), 2U);
+  const auto sum = [](const guard::Constraint& c, double a, double b) {
+    const std::array values{a, b};
+    double out = 0;
+    for (const auto& t : c.terms) {
+      out += t.weight * values[t.slot] * (t.times == guard::Constraint::kOne ? 1 : values[t.times]);
+    }
+    return out - c.limit;
+  };
+  EXPECT_EQ(sum(g.constraints[0], 50, 500), 0);
+  EXPECT_GT(sum(g.constraints[0], 51, 500), 0);
+  // b >= a b - 4, so a b - b - 4 <= 0
+  EXPECT_EQ(sum(g.constraints[1], 2, 10), 6);
+  EXPECT_EQ(sum(g.constraints[1], 1, 10), -4);
+}
+
+TEST(ParseGuardrails, a_constraint_that_means_nothing_names_the_word) {
+  const auto error = [](const std::string& text) {
+    return rails_error("{\"constraints\": [\"" + text + "\"]}", two_knobs());
+  };
+  EXPECT_EQ(error("main.a <= 5"), "");
+  EXPECT_NE(error("main.a < 5").find("<= or >="), std::string::npos);
+  EXPECT_NE(error("main.c <= 5").find("main.c"), std::string::npos);
+  EXPECT_NE(error("main.c <= 5").find("did you mean"), std::string::npos);
+  EXPECT_NE(error("main.a * 5 <= 5").find("is no parameter"), std::string::npos);
+  EXPECT_NE(error("1 <= 5").find("names no parameter"), std::string::npos);
+  EXPECT_NE(error("main.a <= 5 main.b").find("what is"), std::string::npos);
+  EXPECT_NE(error("main.a +").find("is no parameter"), std::string::npos);
+  EXPECT_NE(error("main.a <= 1e999"), "");
+}
+
+TEST(ParseGuardrails, what_is_written_comes_back_as_it_was) {
+  const std::string study = R"({"bounds": {"main.a": {"min": 1, "max": 100, "type": "int"},
+      "main.b": {"min": 10, "max": 500}}, "guardrails": {"preset": "balanced", "max_ratio": [2, null],
+      "jump": {"main.a": "up"}, "owner": {"main.b": "human"}, "constraints": ["main.a <= 64"],
+      "spare_replicas": 1}})";
+  const auto first = parse_study(study);
+  ASSERT_TRUE(first.has_value());
+  const std::string written = to_json(*first);
+  const auto second = parse_study(written);
+  ASSERT_TRUE(second.has_value()) << wire::to_string(second.error().front(), "written");
+  EXPECT_EQ(to_json(*second), written);
+  EXPECT_EQ(second->guardrails->limits[0].max_ratio, 2);
+  EXPECT_EQ(second->guardrails->limits[0].travel, first->guardrails->limits[0].travel);
+  EXPECT_EQ(second->guardrails->constraints.size(), 1U);
+}
+
 }  // namespace
 }  // namespace arqon::documents

@@ -7,10 +7,12 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
+#include "arqon/base/assert.h"
 #include "arqon/base/time.h"
 
 namespace arqon::guard {
@@ -27,33 +29,76 @@ struct Snapshot {
 };
 
 // Neither copied nor moved: readers keep its address. No allocation, lock or syscall anywhere.
-class ConfigCell {
+// `Atomic` is std::atomic; the model test puts one in whose stores become visible as late and as
+// much out of order as the language allows.
+template <template <typename> typename Atomic>
+class BasicConfigCell {
  public:
   // slots <= kSlotsMax.
-  explicit ConfigCell(std::size_t slots) noexcept : slots_(slots) {}
-  ConfigCell(const ConfigCell&) = delete;
-  ConfigCell& operator=(const ConfigCell&) = delete;
+  explicit BasicConfigCell(std::size_t slots) noexcept : slots_(slots) {
+    ARQON_ASSERT(slots <= kSlotsMax);
+  }
+  BasicConfigCell(const BasicConfigCell&) = delete;
+  BasicConfigCell& operator=(const BasicConfigCell&) = delete;
 
   // Writer thread only. Exactly `slots` values; returns the new generation.
-  std::uint64_t publish(std::span<const double> values, TimePoint now) noexcept;
+  std::uint64_t publish(std::span<const double> values, TimePoint now) noexcept {
+    ARQON_ASSERT(values.size() == slots_);
+    const std::uint64_t before = sequence_.load(std::memory_order_relaxed);
+    sequence_.store(before + 1, std::memory_order_relaxed);
+    // Each release store keeps the odd number above in front of itself: a reader that sees any new
+    // word also sees that the sequence has moved.
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < slots_; ++i) {
+      words_[i].store(std::bit_cast<std::uint64_t>(values[i]), std::memory_order_release);
+    }
+    applied_at_.store(now.time_since_epoch().count(), std::memory_order_release);
+    sequence_.store(before + 2, std::memory_order_release);
+    return (before + 2) >> 1;
+  }
 
   // Generation of the newest complete snapshot. One load.
   std::uint64_t generation() const noexcept {
     return sequence_.load(std::memory_order_acquire) >> 1;
   }
-  // One attempt; false, with `out` unspecified, when a write was under way.
-  bool try_read(Snapshot& out) const noexcept;
+
+  // One attempt; false, with `out` unspecified, when a write was under way. Copies whole groups of
+  // four: what stands behind the last slot is 0.
+  bool try_read(Snapshot& out) const noexcept {
+    const std::uint64_t before = sequence_.load(std::memory_order_acquire);
+    if ((before & 1) != 0) return false;
+    // Acquire loads keep the check below behind them.
+    for (std::size_t i = 0; i < slots_; i += kGroup) {
+#pragma GCC unroll 4
+      for (std::size_t j = i; j < i + kGroup; ++j) {
+        out.values[j] = std::bit_cast<double>(words_[j].load(std::memory_order_acquire));
+      }
+    }
+    out.applied_at = TimePoint(Duration(applied_at_.load(std::memory_order_acquire)));
+    out.generation = before >> 1;
+    out.size = before == 0 ? 0 : slots_;
+    return sequence_.load(std::memory_order_relaxed) == before;
+  }
+
   // Repeats until an attempt succeeds: a write lasts tens of nanoseconds.
-  void read(Snapshot& out) const noexcept;
+  void read(Snapshot& out) const noexcept {
+    while (!try_read(out)) {
+    }
+  }
 
  private:
   static constexpr std::size_t kCacheLine = 64;
+  static constexpr std::size_t kGroup = 4;
+  static_assert(kSlotsMax % kGroup == 0);
 
-  alignas(kCacheLine) std::atomic<std::uint64_t> sequence_{0};
-  std::atomic<std::int64_t> applied_at_{0};
-  std::array<std::atomic<double>, kSlotsMax> values_{};
-  std::size_t slots_;
+  alignas(kCacheLine) Atomic<std::uint64_t> sequence_{0};
+  Atomic<std::int64_t> applied_at_{0};
+  std::size_t slots_;  // on the line that every reader has
+  std::array<Atomic<std::uint64_t>, kSlotsMax> words_{};
 };
+
+using ConfigCell = BasicConfigCell<std::atomic>;
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
 // One reader's copy of the cell. One thread each; the cell must outlive it.
 class ConfigReader {

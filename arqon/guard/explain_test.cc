@@ -72,5 +72,76 @@ TEST(Explain, the_number_of_changes_across_is_the_one_that_it_takes) {
   }
 }
 
+TEST(Explain, says_what_windows_failures_and_reach_allow) {
+  const Space space({{.name = "k", .min = 1, .max = 100, .unit = "tokens"}});
+  Guardrails rails{.limits = {{.min = 1, .max = 100, .max_delta = 10}}, .window_s = 60};
+  Limits& l = rails.limits[0];
+  l.max_ratio = 2, l.max_rise = 5, l.travel = 50, l.flips = 3, l.dwell_s = 10, l.protective = -1;
+  l.owner = Owner::kPlanner;
+  rails.cool_down_s = 60;
+  rails.failures_per_hour = 6;
+  rails.blast = {.share = 0.05, .domains = 1, .spare = 1};
+  rails.constraints = {{.terms = {{1, 0, Constraint::kOne}}, .limit = 90, .text = "k <= 90"}};
+  const std::vector<std::string> lines = explain(space, rails);
+  ASSERT_EQ(lines.size(), 7U);
+  EXPECT_EQ(lines[2],
+            "k: 1 to 100 tokens; at most 10 tokens per change; across in 10 changes, 9 s at the "
+            "least; up at most 5 tokens per change; by a factor of 2 at most; travels at most 50 "
+            "tokens in any 60 s; turns round at most 3 times in any 60 s; rests 10 s between "
+            "changes; the reflex may jump down inside a proven envelope; moved by the planner "
+            "alone");
+  EXPECT_EQ(lines[3],
+            "after an experiment that failed: none for 60 s, twice as long with every further one "
+            "within an hour");
+  EXPECT_EQ(lines[4], "frozen by the 6. failure within an hour, until a person ends it");
+  EXPECT_EQ(lines[5],
+            "unproven settings reach at most: one replica or 5 % of them; 1 failure domain(s); 1 "
+            "replica(s) to spare without them");
+  EXPECT_EQ(lines[6], "always: k <= 90");
+}
+
+// What journey() promises is the best that a guard lets anybody do.
+TEST(Journey, takes_as_many_changes_as_the_executor_demands) {
+  const Space space({{.name = "k", .type = ParamType::kInt, .min = 1, .max = 200}});
+  for (const double max_ratio : {0.0, 1.5}) {
+    for (const double max_rise : {0.0, 7.0}) {
+      Guardrails rails{.limits = {{.min = 1, .max = 200, .max_delta = 20}}};
+      rails.limits[0].max_ratio = max_ratio;
+      rails.limits[0].max_rise = max_rise;
+      for (const auto& [from, to] : {std::pair{4.0, 150.0}, std::pair{150.0, 4.0}}) {
+        auto guard = *SafetyExecutor::create(space, rails);
+        double at = from;
+        ASSERT_EQ(guard.set_baseline({&at, 1}, time_at(0)).kind, ViolationKind::kNone);
+        std::uint64_t changes = 0;
+        for (; at != to; ++changes) {
+          for (double next = to; next != at; next += to > at ? -1 : 1) {
+            const TimePoint now = time_at(static_cast<double>(changes));
+            if (!guard.propose({&next, 1}, Lane::kExperiment, now, true).permitted) continue;
+            at = next;
+            break;
+          }
+        }
+        const auto way = journey(space, rails, {&from, 1}, {&to, 1});
+        ASSERT_TRUE(way.has_value());
+        EXPECT_EQ(way->changes, changes) << from << " " << max_ratio << " " << max_rise;
+        EXPECT_EQ(way->seconds, static_cast<double>(changes - 1));
+      }
+    }
+  }
+}
+
+TEST(Journey, says_what_holds_it_up_and_when_there_is_no_way) {
+  const Space space({{.name = "k", .min = 0, .max = 100},
+                     {.name = "fixed", .change_class = ChangeClass::kForbidden}});
+  Guardrails rails{.limits = {{0, 100, 50}, {0, 1, 1}}, .window_s = 60};
+  rails.limits[0].travel = 25;
+  const Config from{0, 0}, to{100, 0}, moved{0, 1};
+  EXPECT_EQ(describe(*journey(space, rails, from, to)),
+            "2 changes, 3 min at the least, held up by travel of k");
+  EXPECT_EQ(describe(*journey(space, rails, from, from)), "no change");
+  EXPECT_EQ(describe(*journey(space, rails, from, moved)), "impossible: fixed: never changed");
+  EXPECT_FALSE(journey(space, rails, from, Config{0}).has_value());
+}
+
 }  // namespace
 }  // namespace arqon::guard

@@ -41,17 +41,23 @@ struct Expected {
 
 class World {
  public:
-  World(Rng& rng, std::vector<Knob> knobs, double rate, double reflex_rate)
-      : rng_(rng), knobs_(std::move(knobs)), period_ns_{1e9L / rate, 1e9L / reflex_rate} {
+  World(Rng& rng, std::vector<Knob> knobs, const std::vector<double>& start, double rate,
+        double reflex_rate)
+      : rng_(rng),
+        knobs_(std::move(knobs)),
+        last_(start),
+        period_ns_{1e9L / rate, 1e9L / reflex_rate} {
     std::vector<Parameter> parameters;
     Guardrails guardrails{
         .limits = {}, .max_updates_per_second = rate, .reflex_updates_per_second = reflex_rate};
+    draw_paces(guardrails);
     for (Knob& knob : knobs_) {
       knob.slot = slots_;
       slots_ += knob.p.slots();
       parameters.push_back(knob.p);
       guardrails.limits.push_back(knob.limits);
     }
+    if (constraint_) guardrails.constraints.push_back(*constraint_);
     Result<SafetyExecutor> made = SafetyExecutor::create(Space(parameters), guardrails);
     if (!made) {
       failure_ = "create: " + made.error().message;
@@ -82,6 +88,153 @@ class World {
   }
   bool chance(double p) { return rng_.uniform() < p; }
 
+  void draw_paces(Guardrails& g) {
+    if (chance(0.5)) g.window_s = rng_.uniform(2, 20);
+    if (chance(0.2)) g.cool_down_s = rng_.uniform(0.5, 10);
+    if (chance(0.2)) g.failures_per_hour = static_cast<std::uint32_t>(2 + rng_.below(5));
+    window_ns_ = static_cast<std::int64_t>(g.window_s * 1e9);
+    if (chance(0.5)) g.blast.share = rng_.uniform(0.01, 0.6);
+    if (chance(0.5)) g.blast.domains = static_cast<std::uint32_t>(1 + rng_.below(3));
+    g.blast.spare = static_cast<std::uint32_t>(rng_.below(3));
+    blast_ = g.blast;
+    cool_down_ns_ = static_cast<std::int64_t>(g.cool_down_s * 1e9);
+    failures_per_hour_ = g.failures_per_hour;
+    if (!chance(0.3)) return;
+    // Two slots, one of them perhaps times the other, and a limit with some room from the start.
+    const auto slot = [&] { return static_cast<std::uint16_t>(rng_.below(last_.size())); };
+    Constraint c{.terms = {{rng_.uniform(-1, 2), slot(), Constraint::kOne},
+                           {rng_.uniform(-1, 2), slot(), Constraint::kOne}},
+                 .limit = 0,
+                 .text = "two slots"};
+    if (chance(0.3)) c.terms[1].times = slot();
+    c.limit = static_cast<double>(sum_of(c, last_));
+    c.limit += std::abs(c.limit) * rng_.uniform(0, 0.5) + rng_.uniform(0.01, 5);
+    constraint_ = c;
+  }
+
+  static long double sum_of(const Constraint& c, std::span<const double> s) {
+    long double sum = 0;
+    for (const Constraint::Term& t : c.terms) {
+      const long double factor = t.times == Constraint::kOne ? 1.0L : s[t.times];
+      sum += static_cast<long double>(t.weight) * s[t.slot] * factor;
+    }
+    return sum;
+  }
+
+  // Does a total over the last window, with `more` on top, keep to the limit? What lies up to a
+  // fifteenth of a window further back may count or not.
+  template <typename Times, typename Size>
+  Answer within(const Times& times, const Size& size, long double more, long double limit) const {
+    long double least = more, most = more;
+    for (const auto& entry : times) {
+      const auto [at, amount] = size(entry);
+      const long double age = static_cast<long double>(time_ns_) - static_cast<long double>(at);
+      if (age < static_cast<long double>(window_ns_)) least += amount;
+      if (age <= static_cast<long double>(window_ns_) * 16 / 15 + 16) most += amount;
+    }
+    const long double room = 1e-8L * limit + 1e-12L * std::max(1.0L, most);
+    if (least > limit + room) return Answer::kNo;
+    return most <= limit - room || (most <= limit && room == 0) ? Answer::kYes : Answer::kEither;
+  }
+
+  bool jumps(const Knob& k, std::span<const double> s, Lane lane) const {
+    const bool line = (k.p.type == ParamType::kFloat || k.p.type == ParamType::kInt ||
+                       k.p.type == ParamType::kBool) &&
+                      k.p.scale != Scale::kPeriodic;
+    if (lane != Lane::kReflex || !envelope_proven_ || !line) return false;
+    const double way = s[k.slot] - last_[k.slot];
+    return k.limits.protective > 0 ? way > 0 : k.limits.protective < 0 && way < 0;
+  }
+
+  bool moved(const Knob& k, std::span<const double> s) const {
+    for (std::size_t i = k.slot; i < k.slot + k.p.slots(); ++i) {
+      if (s[i] != last_[i]) return true;
+    }
+    return false;
+  }
+
+  Answer turns_kept(const Knob& k, std::span<const double> s) const {
+    Answer kept = Answer::kYes;
+    for (std::size_t i = k.slot; i < k.slot + k.p.slots() && k.limits.flips > 0; ++i) {
+      if (s[i] == last_[i] || !turns(k, i, s[i])) continue;
+      long double n = 1, sure = 1;
+      for (const std::int64_t at : past_[i].turns) {
+        const long double age = static_cast<long double>(time_ns_) - static_cast<long double>(at);
+        sure += age < static_cast<long double>(window_ns_) ? 1 : 0;
+        n += age <= static_cast<long double>(window_ns_) * 16 / 15 + 16 ? 1 : 0;
+      }
+      if (sure > k.limits.flips) return Answer::kNo;
+      if (n > k.limits.flips) kept = Answer::kEither;
+    }
+    return kept;
+  }
+
+  bool turns(const Knob& k, std::size_t slot, double to) const {
+    const double before = past_[slot].direction;
+    if (before == 0) return false;
+    if (k.p.type == ParamType::kCategorical) return true;
+    return (k.direction(last_[slot], to) < 0) != (before < 0);
+  }
+
+  Answer travel_kept(const Knob& k, std::span<const double> s) const {
+    if (k.limits.travel == 0) return Answer::kYes;
+    return within(
+        past_[k.slot].moves, [](const auto& move) { return move; },
+        k.length(&last_[k.slot], &s[k.slot]), k.limits.travel);
+  }
+
+  bool rested(const Knob& k) const {
+    for (std::size_t i = k.slot; i < k.slot + k.p.slots(); ++i) {
+      if (!past_[i].moved_ns) continue;
+      const auto rest = static_cast<std::uint64_t>(time_ns_) -
+                        static_cast<std::uint64_t>(*past_[i].moved_ns);
+      if (rest < static_cast<std::uint64_t>(k.limits.dwell_s * 1e9)) return false;
+    }
+    return true;
+  }
+
+  // What a permitted change of either lane leaves behind.
+  void remember(std::span<const double> now) {
+    for (const Knob& k : knobs_) {
+      if (!moved(k, now)) continue;
+      past_[k.slot].moves.emplace_back(time_ns_, k.length(&last_[k.slot], &now[k.slot]));
+      for (std::size_t i = k.slot; i < k.slot + k.p.slots(); ++i) {
+        if (now[i] == last_[i]) continue;
+        if (turns(k, i, now[i])) past_[i].turns.push_back(time_ns_);
+        past_[i].direction = k.direction(last_[i], now[i]);
+        past_[i].moved_ns = time_ns_;
+      }
+    }
+  }
+
+  // The rest of the lattice, once everything in judge() holds.
+  Expected judge_pace(std::span<const double> s, Lane lane, bool glide, Expected e) const {
+    const auto verdict = [&](ViolationKind kind) { return Expected{kind, e.either}; };
+    const Owner by = lane == Lane::kReflex ? Owner::kReflex : Owner::kSolver;
+    for (const Knob& k : knobs_) {
+      if (!moved(k, s)) continue;
+      if (k.limits.owner != Owner::kAnyone && k.limits.owner != by) {
+        return verdict(ViolationKind::kOwner);
+      }
+      if (lane == Lane::kReflex && k.p.change_class == ChangeClass::kRestart) {
+        return verdict(ViolationKind::kLane);
+      }
+    }
+    if (lane == Lane::kExperiment && closed_until_ns_ && time_ns_ < *closed_until_ns_) {
+      return verdict(ViolationKind::kCoolDown);
+    }
+    for (const Knob& k : knobs_) {
+      if (!moved(k, s)) continue;
+      if (!glide && !jumps(k, s, lane) && !rested(k)) return verdict(ViolationKind::kDwell);
+      const Answer flips = turns_kept(k, s), travel = travel_kept(k, s);
+      if (flips == Answer::kNo) return verdict(ViolationKind::kFlips);
+      if (flips == Answer::kEither) e.either = true;
+      if (travel == Answer::kNo) return verdict(ViolationKind::kTravel);
+      if (travel == Answer::kEither) e.either = true;
+    }
+    return e;
+  }
+
   // Moves true time on, mostly by about one period, often not at all; sometimes the clock that is
   // shown to the guard lies in the past.
   void pass_time() {
@@ -104,7 +257,7 @@ class World {
     if (what < 0.90) return propose();
     if (what < 0.94) return confirm();
     if (what < 0.96) return revert();
-    if (what < 0.97) return envelope();
+    if (what < 0.97) return chance(0.5) ? envelope() : reach();
     if (what < 0.98) return baseline();
     if (what < 0.982) return executor_->freeze(), void(frozen_ = true);
     if (what < 0.984) return executor_->enter_safe_mode(), void(safe_mode_ = true);
@@ -150,7 +303,25 @@ class World {
     }
     if (grid == Answer::kNo) return {ViolationKind::kOffGrid};
     if (sum == Answer::kNo) return {ViolationKind::kNotSimplex, grid == Answer::kEither};
-    return {ViolationKind::kNone, both(grid, sum) == Answer::kEither};
+    const Expected values{ViolationKind::kNone, both(grid, sum) == Answer::kEither};
+    if (!constraint_) return values;
+    const long double over = sum_of(*constraint_, s) - constraint_->limit;
+    if (std::abs(over) <= 1e-8L * (1 + constraint_room())) return {values.kind, true};
+    if (over > 0) return {ViolationKind::kConstraint, values.either};
+    return values;
+  }
+
+  // The size of the numbers in the constraint.
+  long double constraint_room() const {
+    long double size = std::abs(constraint_->limit);
+    for (const Constraint::Term& t : constraint_->terms) {
+      const auto largest = [&](std::uint16_t slot) {
+        return std::max(std::abs(low_of_limits()[slot]), std::abs(high_of_limits()[slot]));
+      };
+      size += std::abs(t.weight) * largest(t.slot) *
+              (t.times == Constraint::kOne ? 1 : largest(t.times));
+    }
+    return size;
   }
 
   bool token(Lane lane) const {
@@ -175,6 +346,7 @@ class World {
     }
     for (const Knob& k : knobs_) {
       if (!has_baseline_) break;
+      if (jumps(k, s, lane)) continue;
       const Answer near = k.near_enough(&last_[k.slot], &s[k.slot]);
       if (near == Answer::kNo) return verdict(ViolationKind::kMaxDelta);
       if (near == Answer::kEither) e.either = true;
@@ -194,7 +366,7 @@ class World {
         }
       }
     }
-    return e;
+    return judge_pace(s, lane, glide, e);
   }
 
   // The engine: looks at the cell after every call and refuses to be sent what was ruled out.
@@ -222,8 +394,11 @@ class World {
     if (!has_baseline_) fail("engine: changed before a baseline");
     if (safe_mode_ || frozen_) fail("engine: changed while stopped");
     if (!reflex && unproven_ && !glide_) fail("engine: a second unproven change");
+    const Lane lane = reflex ? Lane::kReflex : Lane::kExperiment;
     for (const Knob& k : knobs_) {
-      if (k.near_enough(&last_[k.slot], &now[k.slot]) == Answer::kNo) {
+      if (turns_kept(k, now) == Answer::kNo) fail("engine: one turn too many of " + k.p.name);
+      if (travel_kept(k, now) == Answer::kNo) fail("engine: " + k.p.name + " travels too far");
+      if (!jumps(k, now, lane) && k.near_enough(&last_[k.slot], &now[k.slot]) == Answer::kNo) {
         fail("engine: step over max_delta of " + k.p.name);
       }
       for (std::size_t i = k.slot; i < k.slot + k.p.slots(); ++i) {
@@ -239,6 +414,7 @@ class World {
       fail("engine: two changes of one lane within its period");
     }
     last_ns_[reflex] = time_ns_;
+    remember(now);
   }
 
   void propose() {
@@ -255,7 +431,11 @@ class World {
     }
     ++proposed_;
     const Expected expected = judge(setting, lane, glide_);
+    const Violation foreseen = executor_->check({setting, lane, now, glide_, Owner::kAnyone});
     const Verdict verdict = executor_->propose(setting, lane, now, glide_);
+    if (foreseen.kind == ViolationKind::kNone && !verdict.permitted) {
+      fail("check() said yes to what propose() refused");
+    }
     if (verdict.permitted != (verdict.violation.kind == ViolationKind::kNone)) {
       fail("permitted and violation disagree");
     }
@@ -284,7 +464,26 @@ class World {
     engine(Source::kNothing);
   }
 
-  void revert() { after_revert(executor_->revert(reading())); }
+  void revert() {
+    const bool failed = chance(0.5);
+    const TimePoint now = reading();
+    if (failed) count_failure();
+    after_revert(executor_->revert(now, failed ? SafetyExecutor::Why::kFailed
+                                               : SafetyExecutor::Why::kNotNamed));
+  }
+
+  void count_failure() {
+    constexpr std::int64_t kHour = 3'600'000'000'000;
+    failed_ns_.push_back(time_ns_);
+    const auto recent = std::count_if(failed_ns_.begin(), failed_ns_.end(), [&](std::int64_t at) {
+      return static_cast<long double>(time_ns_) - static_cast<long double>(at) < kHour;
+    });
+    if (failures_per_hour_ > 0 && recent >= failures_per_hour_) frozen_ = true;
+    if (cool_down_ns_ == 0) return;
+    long double closed = static_cast<long double>(cool_down_ns_);
+    for (int i = 1; i < recent; ++i) closed = std::min<long double>(kHour, 2 * closed);
+    closed_until_ns_ = time_ns_ + static_cast<std::int64_t>(closed);
+  }
 
   void after_revert(const Verdict& verdict) {
     if (verdict.permitted != has_baseline_) fail("a revert was refused, or had nowhere to go");
@@ -309,10 +508,24 @@ class World {
       sound = ordinary(low[i]) && ordinary(high[i]) && low[i] <= high[i] &&
               low[i] >= low_of_limits()[i] && high[i] <= high_of_limits()[i];
     }
-    const bool taken = executor_->set_envelope(low, high).kind == ViolationKind::kNone;
+    const bool proven = chance(0.5);
+    const EnvelopeProof proof = proven ? EnvelopeProof::kEndsAndMiddle : EnvelopeProof::kPartly;
+    const bool taken = executor_->set_envelope(low, high, proof).kind == ViolationKind::kNone;
     if (taken != sound) fail("envelope taken or refused wrongly");
-    if (taken) low_ = low, high_ = high;
+    if (taken) low_ = low, high_ = high, envelope_proven_ = proven;
     engine(Source::kNothing);
+  }
+
+  void reach() {
+    const auto draw = [&](std::uint64_t n) { return static_cast<std::uint32_t>(rng_.below(n)); };
+    const Reach r{1 + draw(4), 1 + draw(30), 1 + draw(4), draw(30)};
+    bool fits = blast_.share == 0 || r.replicas == 1 || r.replicas <= blast_.share * r.cohort;
+    fits = fits && (blast_.domains == 0 || r.domains <= blast_.domains);
+    const int left = static_cast<int>(r.cohort) - static_cast<int>(r.replicas);
+    fits = fits && (r.needed == 0 || left >= static_cast<int>(r.needed + blast_.spare));
+    if ((executor_->check_reach(r).kind == ViolationKind::kNone) != fits) {
+      fail("a reach taken or refused wrongly");
+    }
   }
 
   std::vector<double> low_of_limits() const {
@@ -340,6 +553,7 @@ class World {
     has_baseline_ = true;
     unproven_ = false;
     confirmed_ = low_ = high_ = last_;
+    envelope_proven_ = false;
   }
 
   void check_books() {
@@ -354,13 +568,10 @@ class World {
     if (!std::ranges::equal(executor_->confirmed(), confirmed_)) fail("confirmed() is wrong");
   }
 
- public:
-  // A setting to start from, inside every limit.
-  void start_at(std::vector<double> setting) { last_ = std::move(setting); }
-
  private:
   Rng& rng_;
   std::vector<Knob> knobs_;
+  std::vector<double> last_;  // in force at the engine
   std::array<long double, 2> period_ns_;  // experiment, reflex
   std::size_t slots_ = 0;
   std::optional<SafetyExecutor> executor_;
@@ -371,8 +582,24 @@ class World {
   TimePoint shown_;
   std::int64_t time_ns_ = std::numeric_limits<std::int64_t>::min();
   std::array<std::optional<std::int64_t>, 2> last_ns_;
-  std::vector<double> last_;  // in force at the engine
   std::vector<double> confirmed_, low_, high_;
+  std::int64_t window_ns_ = 0;
+  std::int64_t cool_down_ns_ = 0;
+  std::uint32_t failures_per_hour_ = 0;
+  std::optional<Constraint> constraint_;
+  bool envelope_proven_ = false;
+  BlastRadius blast_;
+  // What each slot has done: its moves (a simplex: of the whole, at its first slot), its turns, its
+  // last direction and when it moved.
+  struct Past {
+    std::vector<std::pair<std::int64_t, double>> moves;
+    std::vector<std::int64_t> turns;
+    double direction = 0;
+    std::optional<std::int64_t> moved_ns;
+  };
+  std::array<Past, kSlotsMax> past_;
+  std::vector<std::int64_t> failed_ns_;
+  std::optional<std::int64_t> closed_until_ns_;
   std::array<double, 2 * kSlotsMax> proposal_{};
   std::uint64_t generation_ = 0, proposed_ = 0, applied_ = 0, reverted_ = 0;
   bool glide_ = false, has_baseline_ = false, unproven_ = false, safe_mode_ = false,
@@ -391,8 +618,8 @@ TEST(GuardProperty, no_hostile_proposal_reaches_the_engine_and_no_sound_one_is_r
       knobs.push_back(std::move(knob));
       start.insert(start.end(), values.begin(), values.end());
     }
-    World world(rng, std::move(knobs), rng.uniform(0.3, 3), rng.uniform(0.3, 3));
-    world.start_at(start);
+    const double rate = rng.uniform(0.3, 3), reflex_rate = rng.uniform(0.3, 3);
+    World world(rng, std::move(knobs), start, rate, reflex_rate);
     const auto failure = world.run(kCallsPerRun);
     ASSERT_FALSE(failure.has_value()) << "run " << run << ": " << *failure;
     proposed += world.proposed();

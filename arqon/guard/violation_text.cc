@@ -29,6 +29,22 @@ std::string about_knob(const Violation& v, const Parameter& p) {
       }
       return fmt::format("{}: {} is further than {} from the value in force", p.name, v.value,
                          with_unit(v.limit, p));
+    case ViolationKind::kOwner:
+      return fmt::format("{}: may be moved by the {} alone, not by the {}", p.name,
+                         to_string(static_cast<Owner>(v.limit)),
+                         to_string(static_cast<Owner>(v.value)));
+    case ViolationKind::kLane:
+      return fmt::format("{}: a {} is not for the reflex lane", p.name,
+                         to_string(p.change_class));
+    case ViolationKind::kDwell:
+      return fmt::format("{}: moved a moment ago; {:.3g} s until it may again, of {:.3g} s", p.name,
+                         v.value, v.limit);
+    case ViolationKind::kFlips:
+      return fmt::format("{}: turns round {} times in the window; at most {}", p.name, v.value,
+                         v.limit);
+    case ViolationKind::kTravel:
+      return fmt::format("{}: travels {} in the window; at most {}", p.name, v.value,
+                         with_unit(v.limit, p));
     case ViolationKind::kForbidden:
       return fmt::format("{}: may not be changed from {} to {}", p.name, v.limit, v.value);
     default:
@@ -51,6 +67,14 @@ std::string describe(const Violation& violation, const Space& space) {
       return "no baseline has been set";
     case ViolationKind::kUnprovenPending:
       return "an unproven change is still in force";
+    case ViolationKind::kConstraint:
+      return fmt::format("constraint {}: the sum is {}; at most {}", violation.param + 1,
+                         violation.value, violation.limit);
+    case ViolationKind::kCoolDown:
+      return fmt::format("experiments failed lately: {:.3g} s until the next, of {:.3g} s",
+                         violation.value, violation.limit);
+    case ViolationKind::kReach:
+      return fmt::format("reaches {}; the limit is {}", violation.value, violation.limit);
     case ViolationKind::kSafeMode:
       return "safe mode: only reverts pass";
     case ViolationKind::kFrozen:

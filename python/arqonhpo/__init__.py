@@ -9,12 +9,13 @@
 
 from .errors import (ArqonError, ConfigError, ConflictError, InconclusiveError, InternalError,
                      InterruptedError, RefusedError, RolledBackError, UnavailableError, UsageError)
+from .guard import Finding, Guard, Trial, Verdict
 from .simulation import simulate
 from .solver import ArqonSolver, Best, Prediction
 
 __all__ = [
-    "ArqonError", "ArqonSolver", "Best", "ConfigError", "ConflictError", "InconclusiveError",
-    "InternalError", "InterruptedError", "Prediction", "RefusedError", "RolledBackError",
-    "UnavailableError", "UsageError", "simulate",
+    "ArqonError", "ArqonSolver", "Best", "ConfigError", "ConflictError", "Finding", "Guard",
+    "InconclusiveError", "InternalError", "InterruptedError", "Prediction", "RefusedError",
+    "RolledBackError", "Trial", "UnavailableError", "UsageError", "Verdict", "simulate",
 ]
 __version__ = "0.1.0"

@@ -13,6 +13,7 @@
 #include "arqon/documents/study.h"
 #include "arqon/solver/solver.h"
 #include "python/module/errors.h"
+#include "python/module/guard.h"
 #include "python/module/simulate.h"
 
 namespace nb = nanobind;
@@ -78,6 +79,7 @@ NB_MODULE(_core, m) {
   using arqon::python::CoreSolver;
   arqon::python::register_errors();
   arqon::python::register_simulate(m);
+  arqon::python::register_guard(m);
   nb::class_<CoreSolver>(m, "CoreSolver")
       .def(nb::init<const std::string&>(), nb::arg("config"))
       .def("ask", &CoreSolver::ask, nb::arg("count"))

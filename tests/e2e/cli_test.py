@@ -125,6 +125,16 @@ class Validate(CliTest):
         path.write_text('{"bound": {"x": {"min": 0, "max": 1}}}')
         self.assertIn('did you mean "bounds"', self.expect(3, "validate", path).stdout)
 
+    def test_the_way_from_one_setting_to_another_is_said(self):
+        path = self.folder / "study.json"
+        path.write_text('{"bounds": {"k": {"type": "int", "min": 1, "max": 64}}, '
+                        '"guardrails": {"preset": "balanced"}}')
+        text = self.expect(0, "validate", path, "--from", '{"k": 8}', "--to", '{"k": 60}').stdout
+        self.assertIn("from there to there: 9 changes, 60 s at the least, held up by travel of k",
+                      text)
+        self.assertIn("frozen by the 6. failure", text)
+        self.assertIn("--to k", self.expect(3, "validate", path, "--to", '{"k": 65}').stdout)
+
     def test_all_problems_come_at_once_with_their_places(self):
         path = self.folder / "two.json"
         path.write_text('{"bounds": {\n "x": {"min": 2, "max": 1},\n "y": {"mim": 0, "max": 1}}}')

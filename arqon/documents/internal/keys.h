@@ -16,7 +16,17 @@ inline constexpr std::array kParameterKeys = std::to_array<string_view>(
 inline constexpr std::array kKnobKeys = std::to_array<string_view>(
     {"min", "max", "scale", "type", "step", "choices", "default", "unit", "class", "protective"});
 inline constexpr std::array kGuardrailKeys = std::to_array<string_view>(
-    {"bounds", "max_delta", "max_updates_per_second", "reflex_updates_per_second"});
+    {"preset", "bounds", "max_delta", "max_ratio", "max_rise", "travel", "flips", "dwell_s", "jump",
+     "owner", "max_updates_per_second", "reflex_updates_per_second", "window_s", "constraints",
+     "cool_down_s", "failures_per_hour", "unproven_share", "unproven_domains", "spare_replicas"});
+// The guardrails that have a number per parameter, beside max_delta.
+inline constexpr std::array kPerKnobNumbers =
+    std::to_array<string_view>({"max_ratio", "max_rise", "travel", "flips", "dwell_s"});
+inline constexpr std::array kPresets =
+    std::to_array<string_view>({"conservative", "balanced", "aggressive"});
+inline constexpr std::array kJumps = std::to_array<string_view>({"up", "down"});
+inline constexpr std::array kOwners =
+    std::to_array<string_view>({"anyone", "solver", "reflex", "planner", "human"});
 
 // In the order of the enums they stand for.
 inline constexpr std::array kScales = std::to_array<string_view>({"Linear", "Log", "Periodic"});

@@ -90,8 +90,19 @@ void check_guardrails(const Node& node) {
   for (const auto& [address, delta] : section.get("max_delta").members(kSlotsMax)) {
     delta.number(kPositive);
   }
-  section.get("max_updates_per_second").number(kPositive);
-  section.get("reflex_updates_per_second").number(kPositive);
+  for (const std::string_view key : kPerKnobNumbers) {
+    for (const auto& [address, value] : section.get(key).members(kSlotsMax)) {
+      value.number(kNotNegative);
+    }
+  }
+  for (const auto& [address, way] : section.get("jump").members(kSlotsMax)) way.one_of(kJumps);
+  for (const auto& [address, owner] : section.get("owner").members(kSlotsMax)) {
+    owner.one_of(kOwners);
+  }
+  for (const Node& constraint : section.get("constraints").items(kSlotsMax)) constraint.text();
+  section.get("preset").one_of(kPresets);
+  guard::Guardrails paces;
+  read_paces(section, paces);
 }
 
 wire::Value as_written(const Node& node) { return node ? node.value() : wire::Value(); }

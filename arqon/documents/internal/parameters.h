@@ -27,6 +27,8 @@ wire::Object setting_object(const Space& space, const Config& config);
 // The document {"bounds", "max_delta", "max_updates_per_second", "reflex_updates_per_second"},
 // lists by position or by name. An absent node gives the defaults.
 std::optional<guard::Guardrails> read_guardrails(const Node& node, const Space& space);
+// The guardrails that do not speak of single parameters: rates, windows, failures, reach.
+void read_paces(const Section& section, guard::Guardrails& out);
 wire::Object guardrails_object(const guard::Guardrails& guardrails, const Space& space);
 
 }  // namespace arqon::documents::internal

@@ -1,28 +1,14 @@
-// Names of the guard's checks. The mutation tests put a header of their own in front of this one,
-// in which enabled() is false for one check, and demand that the property test then fails.
+// Whether a check is made: always. The mutation tests put testing/spoiled in front of this header,
+// take one check out at a time, and demand that the property test then fails.
 #pragma once
 
-#include <cstdint>
+#include "arqon/guard/internal/check.h"
 
 namespace arqon::guard::internal {
 
-enum class Check : std::uint8_t {
-  kLength,
-  kFinite,
-  kBounds,
-  kEnvelope,
-  kGrid,
-  kSimplex,
-  kMaxDelta,
-  kRate,
-  kBaseline,
-  kUnproven,
-  kSafeMode,
-  kFrozen,
-  kForbidden,
-  kClock,
-};
-
 constexpr bool enabled(Check) { return true; }
+
+// The sweep stands for all checks of values and steps at once: only while none is missing.
+constexpr bool sweeping() { return true; }
 
 }  // namespace arqon::guard::internal

@@ -68,12 +68,38 @@ inline void move_simplex(const Knob& k, double* v, Rng& rng) {
   if (rng.uniform() < 0.1) v[to] = hostile(k, rng);
 }
 
+// The limits that may be left out, each now and then.
+inline void draw_pace(Knob& k, Rng& rng) {
+  const auto now_and_then = [&] { return rng.uniform() < 0.25; };
+  const bool line = (k.p.type == ParamType::kFloat || k.p.type == ParamType::kInt) &&
+                    k.p.scale != Scale::kPeriodic;
+  const double step = k.p.grid_step();
+  if (line && k.limits.min > 0 && now_and_then()) k.limits.max_ratio = rng.uniform(1.05, 3);
+  if (line && now_and_then()) {
+    k.limits.max_rise = std::max(step, k.limits.max_delta * rng.uniform(0.2, 1));
+  }
+  if (now_and_then()) k.limits.travel = std::max(step, k.limits.max_delta * rng.uniform(0.5, 8));
+  if (now_and_then()) k.limits.flips = static_cast<std::uint32_t>(1 + rng.below(4));
+  if (now_and_then()) k.limits.dwell_s = rng.uniform(0, 6);
+  if (line && now_and_then()) k.limits.protective = rng.uniform() < 0.5 ? 1 : -1;
+  if (rng.uniform() < 0.05) k.limits.owner = static_cast<Owner>(rng.below(5));
+}
+
+inline std::pair<Knob, std::vector<double>> draw_bare_knob(Rng& rng, std::size_t index);
+
 // A random knob and a value inside its limits.
 inline std::pair<Knob, std::vector<double>> draw_knob(Rng& rng, std::size_t index) {
+  auto out = draw_bare_knob(rng, index);
+  draw_pace(out.first, rng);
+  return out;
+}
+
+inline std::pair<Knob, std::vector<double>> draw_bare_knob(Rng& rng, std::size_t index) {
   Knob k;
   k.p.name = "k" + std::to_string(index);
   k.p.type = static_cast<ParamType>(rng.below(5));
   if (rng.uniform() < 0.05) k.p.change_class = ChangeClass::kForbidden;
+  if (rng.uniform() < 0.05) k.p.change_class = ChangeClass::kRestart;
   if (k.p.type == ParamType::kCategorical) k.p.choices.resize(2 + rng.below(4));
   if (k.p.type == ParamType::kCategorical) {
     k.p.max = static_cast<double>(k.p.choices.size() - 1);

@@ -44,6 +44,31 @@ struct Knob {
     return off < 0.99e-6L ? Answer::kYes : off > 1.01e-6L ? Answer::kNo : Answer::kEither;
   }
 
+  // Largest step of a number from here.
+  long double reach(double from, bool up) const {
+    long double out = up && limits.max_rise > 0 ? limits.max_rise : limits.max_delta;
+    if (limits.max_ratio > 0) {
+      const long double ratio = limits.max_ratio;
+      out = std::min(out, up ? from * (ratio - 1) : from * (1 - 1 / ratio));
+    }
+    return std::max(out, static_cast<long double>(p.grid_step()));
+  }
+
+  // One change as travel counts it, and its direction.
+  double length(const double* from, const double* to) const {
+    if (p.type == ParamType::kCategorical) return *from == *to ? 0 : 1;
+    double sum = 0;
+    for (std::size_t i = 0; i < p.slots(); ++i) sum += std::abs(to[i] - from[i]);
+    if (p.type == ParamType::kSimplex) return sum / 2;
+    return p.scale == Scale::kPeriodic ? std::min(sum, p.max - p.min - sum) : sum;
+  }
+  double direction(double from, double to) const {
+    const double way = to - from;
+    const bool round = p.type != ParamType::kSimplex && p.type != ParamType::kCategorical &&
+                       p.scale == Scale::kPeriodic && p.max - p.min - std::abs(way) < std::abs(way);
+    return round ? -way : way;
+  }
+
   Answer near_enough(const double* from, const double* to) const {
     long double way = 0;
     if (p.type == ParamType::kSimplex) {
@@ -66,8 +91,12 @@ struct Knob {
     }
     const long double size = std::max(std::abs(p.min), std::abs(p.max));
     const long double rounding = 2e-9L * limits.max_delta + 1e-14L * size;
-    if (way <= limits.max_delta) return Answer::kYes;
-    return way > limits.max_delta + rounding ? Answer::kNo : Answer::kEither;
+    const bool line = p.type != ParamType::kSimplex && p.type != ParamType::kCategorical &&
+                      p.scale != Scale::kPeriodic;
+    const long double allowed = line ? reach(*from, *to > *from) : limits.max_delta;
+    if (way <= allowed - rounding) return Answer::kYes;
+    if (way <= allowed && limits.max_ratio == 0) return Answer::kYes;
+    return way > allowed + rounding ? Answer::kNo : Answer::kEither;
   }
 };
 
