@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "arqon/solver/strategies/portfolio/portfolio.h"
 #include "arqon/solver/strategies/random/random.h"
 #include "arqon/solver/strategies/sobol/sobol.h"
 #include "arqon/solver/strategies/tpe/tpe.h"
@@ -17,6 +18,7 @@ struct Entry {
 
 constexpr Entry kTable[] = {
     {"tpe", [](const StudyConfig& c) { return Strategy(TpeStrategy(c)); }},
+    {"portfolio", [](const StudyConfig& c) { return Strategy(PortfolioStrategy(c)); }},
     {"random", [](const StudyConfig&) { return Strategy(RandomStrategy()); }},
     {"sobol", [](const StudyConfig& c) { return Strategy(SobolStrategy(c)); }},
 };
