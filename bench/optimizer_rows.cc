@@ -3,8 +3,8 @@
 //   optimizer_rows serve (functions|limited) ROW SEED
 // `run` prints one line a run: row, strategy, seed, then for functions the regret of the reported
 // setting in units of an ordinary one, for limited rows whether it is truly allowed, its cost over
-// the best, and the share of evaluations beyond a limit. `serve` prints the knobs, then answers one
-// line a setting; tools/bench_peers drives it.
+// the best, the share of evaluations beyond a limit, and ln (p99 / SLA) of it (9 when it crashes).
+// `serve` prints the knobs, then answers one line a setting; bench/peers/run_peers.py drives it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -47,16 +47,18 @@ TuningProblem problem(std::string_view suite, const std::string& name, std::uint
 Rng noise_of(std::uint64_t seed) { return Rng(seed).stream("measurement"); }
 
 // What a run is judged by.
-std::string verdict(std::string_view suite, const TuningProblem& p, const std::optional<Config>& best,
-                    std::size_t broken, std::size_t evaluations) {
+std::string verdict(std::string_view suite, const TuningProblem& p,
+                    const std::optional<Config>& best, std::size_t broken,
+                    std::size_t evaluations) {
   if (suite == "functions") {
     const double loss = best ? p.truth(*best).loss : p.ordinary;
     return fmt::format("{:.6g}", std::max(loss, 0.0) / p.ordinary);
   }
   const auto share = static_cast<double>(broken) / static_cast<double>(evaluations);
-  if (!best) return fmt::format("0 9.9 {:.4f}", share);
+  if (!best) return fmt::format("0 9.9 {:.4f} 9", share);
   const auto truth = p.truth(*best);
-  return fmt::format("{} {:.4f} {:.4f}", truth.allowed() ? 1 : 0, truth.loss / p.best, share);
+  return fmt::format("{} {:.4f} {:.4f} {:.3f}", truth.allowed() ? 1 : 0, truth.loss / p.best,
+                     share, truth.crashed ? 9.0 : truth.excess);
 }
 
 void run_one(std::string_view suite, const std::string& name, const std::string& strategy,

@@ -123,7 +123,11 @@ Solver::Solver(StudyConfig config, Strategy strategy)
     : config_(std::move(config)), strategy_(std::move(strategy)), rng_(config_.seed) {}
 
 View Solver::view() const {
-  return {.config = config_, .history = history_, .pending = pending_, .handed_out = handed_out_};
+  return {.config = config_,
+          .history = history_,
+          .pending = pending_,
+          .handed_out = handed_out_,
+          .batch = batch_};
 }
 
 std::optional<Config> Solver::decide() {
@@ -143,13 +147,19 @@ Config Solver::hand_out(Config point) {
   return point;
 }
 
+void Solver::ask_in(bool batch) {
+  if (batch != batch_) next_.reset();
+  batch_ = batch;
+}
+
 std::vector<Config> Solver::ask(std::size_t count) {
+  ask_in(true);
   const std::uint64_t budget = config_.budget.value_or(kAskBudgetDefault);
   const std::uint64_t left = budget > handed_out_ ? budget - handed_out_ : 0;
   std::vector<Config> out;
   out.reserve(std::min<std::uint64_t>(count, left));
   while (out.size() < std::min<std::uint64_t>(count, left)) {
-    std::optional<Config> point = ask_one();
+    std::optional<Config> point = next_point();
     if (!point) break;
     out.push_back(std::move(*point));
   }
@@ -157,6 +167,11 @@ std::vector<Config> Solver::ask(std::size_t count) {
 }
 
 std::optional<Config> Solver::ask_one() {
+  ask_in(false);
+  return next_point();
+}
+
+std::optional<Config> Solver::next_point() {
   std::optional<Config> point = std::exchange(next_, std::nullopt);
   if (!point) point = decide();
   if (!point) return std::nullopt;

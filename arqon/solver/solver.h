@@ -24,9 +24,11 @@ class Solver {
   // kInvalidConfig when the config is inconsistent or names an unknown strategy.
   static Result<Solver> create(StudyConfig config);
 
-  // Up to `count` points to evaluate at once; fewer, or none, near the end of the budget.
+  // Up to `count` points to evaluate at once; fewer, or none, near the end of the budget. For
+  // settings tried offline: strategy "auto" spends evaluations to learn.
   std::vector<Config> ask(std::size_t count = 1);
   // One point, or nothing once the budget is used. O(1): the decision was made at the last result.
+  // For a live system: strategy "auto" stays near what is known to be good.
   std::optional<Config> ask_one();
 
   // Takes all trials or none: kInvalidConfig names the first trial that breaks its contract
@@ -44,6 +46,9 @@ class Solver {
  private:
   Solver(StudyConfig config, Strategy strategy);
   View view() const;
+  // Says how points are asked for from now on; a decision made for the other way is dropped.
+  void ask_in(bool batch);
+  std::optional<Config> next_point();
   // The next point to hand out, or nothing when the budget or the space is used up.
   std::optional<Config> decide();
   Config hand_out(Config point);
@@ -54,6 +59,7 @@ class Solver {
   std::vector<Trial> history_;
   std::vector<Config> pending_;
   std::uint64_t handed_out_ = 0;
+  bool batch_ = false;
   std::optional<Config> next_;   // computed when a result arrives
 };
 

@@ -32,7 +32,7 @@ inline constexpr LimitedRow kLimitedRows[] = {
     {"graded-3", 3, Channel::kGraded, 0.05, true},
     {"cliff-4", 4, Channel::kCliff, 0.03, false},
     {"metrics-4", 4, Channel::kMetrics, 0.20, true},
-    {"graded-5", 5, Channel::kGraded, 0.10, false},
+    {"graded-5", 5, Channel::kGraded, 0.05, false},
     {"metrics-6", 6, Channel::kMetrics, 0.05, true},
     {"cliff-6", 6, Channel::kCliff, 0.10, false},
     {"metrics-8", 8, Channel::kMetrics, 0.10, false},
@@ -177,7 +177,8 @@ class LimitedSurface {
         solver::Point at = encoding.encode(space_, best);
         for (std::size_t i = 0; i < at.size(); ++i) {
           if (encoding[i].geometry == solver::Geometry::kCategory) {
-            const double choice = std::floor(rng.uniform() * static_cast<double>(encoding[i].choices));
+            const auto choices = static_cast<double>(encoding[i].choices);
+            const double choice = std::floor(rng.uniform() * choices);
             if (rng.uniform() < 0.2) at[i] = choice;
           } else if (rng.uniform() < 0.6) {
             at[i] += width * rng.normal();
@@ -232,7 +233,7 @@ inline TuningProblem limited_row(const LimitedRow& row, std::uint64_t seed) {
     } else if (channel == Channel::kCliff) {
       trial.value = ratio > 1 ? -1000 : -surface.cost(x);
     } else {
-      trial.value = -surface.cost(x) - 10 * std::max(0.0, ratio - 1);
+      trial.value = -surface.cost(x) - 4 * std::max(0.0, ratio - 1);
     }
     return trial;
   };

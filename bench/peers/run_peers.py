@@ -15,10 +15,10 @@ import subprocess
 import sys
 import warnings
 
-FUNCTION_ROWS = """Branin-2D Hartmann6 IntAckley-5D LogSphere-4D Mixed-5 Conditional-5 Beale-2D Booth-2D
-Schwefel-2D StochRosen-2D Sphere-2D Sphere-5D Sphere-10D Rosenbrock-2D Rosenbrock-5D Quadratic-10D
-Quadratic-20D Rastrigin-2D Rastrigin-5D Rastrigin-10D Ackley-2D Ackley-5D Levy-2D Levy-5D
-Griewank-5D NoisySphere-5D""".split()
+FUNCTION_ROWS = """Branin-2D Hartmann6 IntAckley-5D LogSphere-4D Mixed-5 Conditional-5 Beale-2D
+Booth-2D Schwefel-2D StochRosen-2D Sphere-2D Sphere-5D Sphere-10D Rosenbrock-2D Rosenbrock-5D
+Quadratic-10D Quadratic-20D Rastrigin-2D Rastrigin-5D Rastrigin-10D Ackley-2D Ackley-5D Levy-2D
+Levy-5D Griewank-5D NoisySphere-5D""".split()
 LIMITED_ROWS = """cliff-2 metrics-2 graded-3 cliff-4 metrics-4 graded-5 metrics-6 cliff-6 metrics-8
 cliff-8""".split()
 

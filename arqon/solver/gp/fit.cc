@@ -26,7 +26,8 @@ constexpr double kSpreadMin = 1e-300;
 constexpr double kInfinity = 1e300;
 
 std::vector<Prior> priors(const FeatureMap& map) {
-  const double half_log = 0.5 * std::log(static_cast<double>(std::max<std::size_t>(map.groups(), 1)));
+  const auto groups = static_cast<double>(std::max<std::size_t>(map.groups(), 1));
+  const double half_log = 0.5 * std::log(groups);
   std::vector<Prior> out(map.groups(),
                          Prior{kLengthMean + half_log, kLengthSd, kLengthLow, kLengthHigh});
   out.insert(out.end(), {kMaternPrior, kSlopesPrior, kBendsPrior, kCrossPrior, kNoisePrior});
@@ -70,7 +71,9 @@ void moments(std::span<const double> values, double& mean, double& sd) {
   }
   mean = m * unit;
   sd = std::sqrt(squares / std::max(n, 1.0)) * unit;
-  if (!(sd > kSpreadMin) || sd <= 1e-13 * std::abs(mean)) sd = std::max(1e-13 * std::abs(mean), 1e-12);
+  if (!(sd > kSpreadMin) || sd <= 1e-13 * std::abs(mean)) {
+    sd = std::max(1e-13 * std::abs(mean), 1e-12);
+  }
 }
 
 }  // namespace

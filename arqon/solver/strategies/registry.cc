@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "arqon/solver/strategies/automatic/automatic.h"
 #include "arqon/solver/strategies/portfolio/portfolio.h"
 #include "arqon/solver/strategies/random/random.h"
 #include "arqon/solver/strategies/sobol/sobol.h"
@@ -17,6 +18,7 @@ struct Entry {
 };
 
 constexpr Entry kTable[] = {
+    {"auto", [](const StudyConfig& c) { return Strategy(AutomaticStrategy(c)); }},
     {"tpe", [](const StudyConfig& c) { return Strategy(TpeStrategy(c)); }},
     {"portfolio", [](const StudyConfig& c) { return Strategy(PortfolioStrategy(c)); }},
     {"random", [](const StudyConfig&) { return Strategy(RandomStrategy()); }},

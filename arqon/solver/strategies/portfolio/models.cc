@@ -119,7 +119,8 @@ void refit_column(const FeatureMap& map, const Column& column, Learned& learned,
   if (warped && column.size() >= kWarpMin && learned.fits % kWarpEvery == 0) {
     double least = fit.energy - Warp(column.values, learned.bend).log_jacobian(column.values);
     const Theta start = fit.theta;
-    for (const Bend bend : {Bend{}, Bend{.log = true}, Bend{.power = gaussian_power(column.values)}}) {
+    const double power = gaussian_power(column.values);
+    for (const Bend bend : {Bend{}, Bend{.log = true}, Bend{.power = power}}) {
       if (bend == learned.bend || (bend.log && !all_positive(column.values))) continue;
       const Warp warp(column.values, bend);
       Fit other = fit_theta(map, design, outputs_of(column, warp), start, kCallsAgain);

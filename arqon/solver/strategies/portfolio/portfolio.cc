@@ -15,10 +15,15 @@ namespace {
 
 constexpr std::uint64_t kFitFrom = 4;        // results
 constexpr std::uint64_t kFitSpacing = 12;    // a fit every 1/12 of the results told
-constexpr double kRation = 0.10;             // share of results that may lie beyond a limit
-constexpr double kMarginOpen = 0.0;          // standard deviations, while the ration lasts
-constexpr double kMarginShut = 2.5;
-constexpr double kMarginBest = 2.0;          // of what best() recommends
+constexpr double kRation = 0.08;             // share of results that may lie beyond a limit
+// Margin to a limit in standard deviations: where it begins, what each result beyond the ration
+// adds, where it ends.
+constexpr double kMarginStart = 0.7;
+constexpr double kMarginStep = 0.7;
+constexpr double kMarginMin = 0.3;
+constexpr double kMarginMax = 5.0;
+constexpr double kMarginBest = 2.0;          // of what best() recommends, at least
+constexpr double kMarginBestShare = 1.2;     // of the margin that kept the ration
 constexpr double kSkillWanted = 0.4;         // rank correlation below which TPE takes more turns
 constexpr std::size_t kTpeSeldom = 12;       // a turn of TPE in so many
 constexpr std::size_t kTpeOften = 2;
@@ -69,14 +74,18 @@ std::vector<Config> PortfolioStrategy::propose(const View& view, Rng& rng, std::
   return out;
 }
 
-double PortfolioStrategy::margin_wanted() const {
+// An integral controller: models that are too sure of themselves break the ration, and are believed
+// the less (after the adaptive bounds of online conformal prediction).
+double PortfolioStrategy::margin_wanted(const StudyConfig& config) const {
   const Penalty penalty = penalty_of(records_);
-  double broken = 0;
-  for (const Record& r : records_) broken += broke(r, penalty) ? 1 : 0;
-  const double used = broken - kRation * static_cast<double>(records_.size());
-  // From open to shut over two results more than the ration.
-  const double t = std::clamp(0.5 * (used + 1), 0.0, 1.0);
-  return kMarginOpen + t * (kMarginShut - kMarginOpen);
+  const std::size_t first = startup(config);
+  double margin = kMarginStart;
+  for (const Record& r : records_) {
+    if (r.seen.order < first) continue;
+    margin += kMarginStep * ((broke(r, penalty) ? 1 : 0) - kRation);
+    margin = std::clamp(margin, kMarginMin, kMarginMax);
+  }
+  return margin;
 }
 
 Config PortfolioStrategy::decide(const View& view, std::span<const Config> also_pending,
@@ -149,7 +158,7 @@ Config PortfolioStrategy::refine(const View& view, std::size_t turn,
     return likeliest_good(view, encoding_, label(seen), waiting, rng);
   }
   Goal goal{.kind = Goal::Kind::kImprove, .best = models.loss_mean(incumbents[0])};
-  if (limits) goal.score_min = margin_wanted();
+  if (limits) goal.score_min = margin_wanted(view.config);
   if (turn % kExploitEvery == kExploitEvery - 1 && models.noise_sd() < kNoisySd) {
     goal.kind = Goal::Kind::kExploit;
   }
@@ -177,7 +186,8 @@ std::optional<Config> PortfolioStrategy::best(const View& view) const {
   const Models models(map_, active, learned_);
   if (!models.has_loss()) return std::nullopt;
   const Search search(space, encoding_, models, active, {});
-  const Goal goal{.kind = Goal::Kind::kExploit, .score_min = kMarginBest};
+  const double margin = std::max(kMarginBest, kMarginBestShare * margin_wanted(view.config));
+  const Goal goal{.kind = Goal::Kind::kExploit, .score_min = margin};
   std::vector<Point> told = search.best_told(16);
   if (told.empty()) return std::nullopt;
   Point best = told[0];

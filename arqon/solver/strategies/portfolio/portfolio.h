@@ -31,8 +31,8 @@ class PortfolioStrategy {
 
  private:
   std::size_t startup(const StudyConfig& config) const;
-  // Smallest margin to a limit that the next point must have: grows as the ration is used up.
-  double margin_wanted() const;
+  // Smallest margin to a limit that the next point must have, in standard deviations.
+  double margin_wanted(const StudyConfig& config) const;
   Config decide(const View& view, std::span<const Config> also_pending, Rng& rng) const;
   Config probe(const View& view, std::size_t index, std::span<const Point> waiting) const;
   Config refine(const View& view, std::size_t turn, std::span<const Point> waiting,
@@ -46,7 +46,6 @@ class PortfolioStrategy {
   LearnedAll learned_;
   std::uint64_t told_ = 0;
   std::uint64_t fitted_at_ = 0;
-  double broken_ = 0;        // results beyond a limit, of `told_`
 };
 
 }  // namespace arqon::solver
