@@ -179,11 +179,16 @@ std::optional<Config> Solver::next_point() {
 }
 
 Status Solver::tell(std::vector<Trial> trials) {
+  std::set<std::uint64_t> new_ids;
   for (std::size_t i = 0; i < trials.size(); ++i) {
-    if (Status ok = check_trial(config_, trials[i]); !ok) {
-      return tl::unexpected(ok.error().with_context(fmt::format("results[{}]", i)));
+    Status ok = check_trial(config_, trials[i]);
+    const auto& id = trials[i].eval_id;
+    if (ok && id && (eval_ids_.contains(*id) || !new_ids.insert(*id).second)) {
+      ok = fail(ErrorCode::kInvalidConfig, fmt::format("eval_id {} was told before", *id));
     }
+    if (!ok) return tl::unexpected(ok.error().with_context(fmt::format("results[{}]", i)));
   }
+  eval_ids_.merge(new_ids);
   for (Trial& trial : trials) {
     const auto asked = std::find(pending_.begin(), pending_.end(), trial.params);
     if (asked != pending_.end()) pending_.erase(asked);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,7 +33,8 @@ class Solver {
   std::optional<Config> ask_one();
 
   // Takes all trials or none: kInvalidConfig names the first trial that breaks its contract
-  // (params outside the space, NaN, `value` beside an objective, a missing metric).
+  // (params outside the space, NaN, `value` beside an objective, a missing metric, an eval_id that
+  // was told before).
   Status tell(std::vector<Trial> trials);
   // As tell; the name of the online loop. Points nobody asked for are free.
   Status seed(std::vector<Trial> trials) { return tell(std::move(trials)); }
@@ -58,6 +60,7 @@ class Solver {
   Rng rng_;
   std::vector<Trial> history_;
   std::vector<Config> pending_;
+  std::set<std::uint64_t> eval_ids_;   // of the trials told
   std::uint64_t handed_out_ = 0;
   bool batch_ = false;
   std::optional<Config> next_;   // computed when a result arrives

@@ -67,6 +67,21 @@ TEST(Solver, tell_refuses_what_breaks_the_contract) {
   EXPECT_TRUE(solver.tell({{.params = {8, 100}, .outcome = Outcome::kCrashed}}));
 }
 
+TEST(Solver, an_evaluation_counts_once) {
+  Solver solver = *Solver::create(serving_study());
+  const Trial first{.params = {8, 100}, .value = 1.0, .eval_id = 5};
+  Trial second{.params = {9, 100}, .value = 2.0, .eval_id = 6};
+  EXPECT_FALSE(solver.tell({first, first})) << "twice in one call";
+  EXPECT_TRUE(solver.history().empty());
+  ASSERT_TRUE(solver.tell({first}));
+  const auto again = solver.tell({second, first});
+  ASSERT_FALSE(again.has_value());
+  EXPECT_NE(again.error().message.find("results[1]"), std::string::npos);
+  EXPECT_NE(again.error().message.find("eval_id 5"), std::string::npos);
+  EXPECT_EQ(solver.history().size(), 1u);
+  EXPECT_TRUE(solver.tell({second})) << "what was refused may come again";
+}
+
 TEST(Solver, a_value_beside_an_objective_and_a_missing_metric_are_refused) {
   StudyConfig config = serving_study();
   config.objective = Objective{.metric = "cost"};

@@ -232,6 +232,7 @@ Belief Models::at(const Point& point, BeliefSlopes& slopes) const {
   slopes.loss_mean.assign(dims, 0.0);
   slopes.loss_variance.assign(dims, 0.0);
   slopes.log_feasible.assign(dims, 0.0);
+  slopes.score_min.assign(dims, 0.0);
   Slopes by_feature;
   std::vector<double> chain;
   for (std::size_t f = 0; f < map_->size(); ++f) chain.push_back(map_->slope(f, point));
@@ -244,14 +245,23 @@ Belief Models::at(const Point& point, BeliefSlopes& slopes) const {
   }
   const auto limit = [&](const Output& output) {
     const Moments m = output.process.at(row, by_feature);
+    const double lowest_before = out.score_min;
     add_limit(output, m, out);
-    const double variance = m.variance + (output.blurred ? 1 : 0);
-    const double score = output.sign * (output.threshold - m.mean) / std::sqrt(variance);
-    const double hazard = normal_hazard(score);
+    // d (margin / sd) with the function's own variance, and with the blur on top.
+    const auto score_slope = [&](double variance, std::size_t f) {
+      const double score = output.sign * (output.threshold - m.mean) / std::sqrt(variance);
+      return -output.sign * by_feature.mean[f] / std::sqrt(variance) -
+             0.5 * score * by_feature.variance[f] / variance;
+    };
+    const double blurred = m.variance + (output.blurred ? 1 : 0);
+    const double hazard =
+        normal_hazard(output.sign * (output.threshold - m.mean) / std::sqrt(blurred));
+    const bool binds = out.score_min < lowest_before;
+    if (binds) slopes.score_min.assign(dims, 0.0);
     for (std::size_t f = 0; f < map_->size(); ++f) {
-      const double d = -output.sign * by_feature.mean[f] / std::sqrt(variance) -
-                       0.5 * score * by_feature.variance[f] / variance;
-      slopes.log_feasible[(*map_)[f].coordinate] += chain[f] * hazard * d;
+      const std::size_t i = (*map_)[f].coordinate;
+      slopes.log_feasible[i] += chain[f] * hazard * score_slope(blurred, f);
+      if (binds) slopes.score_min[i] += chain[f] * score_slope(m.variance, f);
     }
   };
   if (labels_) limit(*labels_);

@@ -33,7 +33,7 @@ struct Belief {
 };
 
 struct BeliefSlopes {
-  std::vector<double> loss_mean, loss_variance, log_feasible;   // by coordinate
+  std::vector<double> loss_mean, loss_variance, log_feasible, score_min;   // by coordinate
 };
 
 // Built for one decision over borrowed records; not copyable.

@@ -28,6 +28,7 @@ constexpr double kSkillWanted = 0.4;         // rank correlation below which TPE
 constexpr std::size_t kTpeSeldom = 12;       // a turn of TPE in so many
 constexpr std::size_t kTpeOften = 2;
 constexpr std::size_t kExploitEvery = 4;
+constexpr double kLateShare = 0.85;          // of the budget; then smaller and smaller steps too
 constexpr double kNoisySd = 0.02;            // of a standardised loss: more is a noisy study
 constexpr std::size_t kProbeChoices = 24;
 constexpr int kBestCalls = 40;
@@ -136,6 +137,19 @@ Config PortfolioStrategy::probe(const View& view, std::size_t index,
   return best;
 }
 
+// From the best told, as far as the second best lies: what no smooth model sees, a cusp, is
+// approached by steps that shrink with success.
+Config PortfolioStrategy::small_step(const Space& space, std::span<const Point> best,
+                                     Rng& rng) const {
+  Point at = best[0];
+  const double width = best.size() > 1 ? 0.5 * encoding_.distance(best[0], best[1]) : 0.05;
+  for (std::size_t i = 0; i < at.size(); ++i) {
+    const double step = rng.normal();
+    if (encoding_[i].geometry != Geometry::kCategory) at[i] += width * step;
+  }
+  return encoding_.decode(space, at);
+}
+
 Config PortfolioStrategy::refine(const View& view, std::size_t turn,
                                  std::span<const Point> waiting, Rng& rng) const {
   const Space& space = view.config.space;
@@ -155,11 +169,18 @@ Config PortfolioStrategy::refine(const View& view, std::size_t turn,
   if (!limits && turn % tpe_every == tpe_every - 1) {
     std::vector<Observation> seen;
     for (const Record& r : active) seen.push_back(r.seen);
-    return likeliest_good(view, encoding_, label(seen), waiting, rng);
+    Config likely = likeliest_good(view, encoding_, label(seen), waiting, rng);
+    if (!search.is_taken(encoding_.encode(space, likely))) return likely;
+  }
+  const bool exact = models.noise_sd() < kNoisySd;
+  const double late = kLateShare * static_cast<double>(view.config.budget.value_or(100));
+  if (!limits && exact && turn % 2 == 0 && static_cast<double>(view.handed_out) >= late) {
+    Config near = small_step(space, search.best_told(2), rng);
+    if (!search.is_taken(encoding_.encode(space, near))) return near;
   }
   Goal goal{.kind = Goal::Kind::kImprove, .best = models.loss_mean(incumbents[0])};
   if (limits) goal.score_min = margin_wanted(view.config);
-  if (turn % kExploitEvery == kExploitEvery - 1 && models.noise_sd() < kNoisySd) {
+  if (turn % kExploitEvery == kExploitEvery - 1 && exact) {
     goal.kind = Goal::Kind::kExploit;
   }
   if (auto found = search.find(goal, everywhere_, index, rng)) return *found;

@@ -35,6 +35,7 @@ class PortfolioStrategy {
   double margin_wanted(const StudyConfig& config) const;
   Config decide(const View& view, std::span<const Config> also_pending, Rng& rng) const;
   Config probe(const View& view, std::size_t index, std::span<const Point> waiting) const;
+  Config small_step(const Space& space, std::span<const Point> best, Rng& rng) const;
   Config refine(const View& view, std::size_t turn, std::span<const Point> waiting,
                 Rng& rng) const;
 

@@ -21,7 +21,7 @@ constexpr std::size_t kLocalCentres = 3;
 constexpr std::size_t kPolished = 3;
 constexpr int kPolishCalls = 16;
 constexpr std::size_t kToldLooked = 16;
-constexpr double kShortfall = 50;   // value lost a standard deviation short of the wanted margin
+constexpr double kShortfall = 50;   // value lost one standard deviation short of the margin; square
 constexpr double kWidths[] = {0.2, 0.06, 0.015, 0.004};
 
 bool continuous(const Coordinate& c) {
@@ -69,7 +69,7 @@ bool Search::is_taken(const Point& at) const {
 double Search::value(const Goal& goal, const Point& at) const {
   const Belief b = models_.at(at);
   const double missing = std::max(goal.score_min - b.score_min, 0.0);
-  const double shortfall = models_.has_limits() ? kShortfall * missing : 0;
+  const double shortfall = models_.has_limits() ? kShortfall * missing * missing : 0;
   switch (goal.kind) {
     case Goal::Kind::kImprove:
       return log_improvement(b.loss.mean, b.loss.variance, goal.best).value + b.log_feasible -
@@ -97,14 +97,16 @@ double Search::value(const Goal& goal, const Point& at, std::span<double> gradie
     by_mean = -1;
     by_feasible = 0;
   }
-  // Short of the wanted margin the chance to be allowed takes over.
-  if (models_.has_limits() && b.score_min < goal.score_min) {
-    out += kShortfall * (b.log_feasible - normal_log_cdf(goal.score_min));
-    by_feasible += kShortfall;
+  // A smooth wall, along which a search can slide: the best settings lie at it.
+  double by_score = 0;
+  if (models_.has_limits() && goal.kind != Goal::Kind::kAllow && b.score_min < goal.score_min) {
+    const double missing = goal.score_min - b.score_min;
+    out -= kShortfall * missing * missing;
+    by_score = 2 * kShortfall * missing;
   }
   for (std::size_t i = 0; i < gradient.size(); ++i) {
     gradient[i] = by_mean * s.loss_mean[i] + by_variance * s.loss_variance[i] +
-                  by_feasible * s.log_feasible[i];
+                  by_feasible * s.log_feasible[i] + by_score * s.score_min[i];
   }
   return out;
 }
