@@ -13,6 +13,13 @@
 namespace arqon::solver {
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+// Sanitizers make a run about fifty times slower; they look for faults, not for quality.
+constexpr bool kQuality = false;
+#else
+constexpr bool kQuality = true;
+#endif
+
 struct Run {
   double reported = 0;          // true loss of the reported setting
   bool allowed = true;
@@ -22,6 +29,7 @@ struct Run {
 
 Run run(const testing::TuningProblem& p, std::uint64_t seed, std::size_t evaluations,
         double unit = 1) {
+  if (!kQuality) evaluations /= 4;
   StudyConfig study = p.study;
   study.seed = seed;
   study.budget = evaluations;
@@ -46,16 +54,22 @@ TEST(Portfolio, solves_what_is_smooth) {
   for (const char* name : {"Sphere-5D", "Booth-2D", "Quadratic-10D", "LogSphere-4D"}) {
     for (std::uint64_t seed = 1; seed <= 2; ++seed) {
       const auto p = testing::function_row(name, seed);
-      EXPECT_LT(run(p, seed, 60).reported / p.ordinary, 1e-4) << name << " " << seed;
+      const double regret = run(p, seed, 60).reported / p.ordinary;
+      if (kQuality) {
+        EXPECT_LT(regret, 1e-4) << name << " " << seed;
+      }
     }
   }
 }
 
 TEST(Portfolio, finds_the_bowl_under_ripples_and_noise) {
   const auto ackley = testing::function_row("Ackley-5D", 1);
-  EXPECT_LT(run(ackley, 1, 80).reported / ackley.ordinary, 0.15);
+  const double rippled = run(ackley, 1, 80).reported / ackley.ordinary;
   const auto noisy = testing::function_row("NoisySphere-5D", 1);
-  EXPECT_LT(run(noisy, 1, 80).reported / noisy.ordinary, 0.01);
+  const double blurred = run(noisy, 1, 80).reported / noisy.ordinary;
+  if (!kQuality) return;
+  EXPECT_LT(rippled, 0.15);
+  EXPECT_LT(blurred, 0.01);
 }
 
 TEST(Portfolio, a_limit_told_by_metrics_is_kept_by_what_is_reported) {
@@ -66,6 +80,7 @@ TEST(Portfolio, a_limit_told_by_metrics_is_kept_by_what_is_reported) {
     allowed += r.allowed ? 1 : 0;
     broken += r.broken / 4;
   }
+  if (!kQuality) return;
   EXPECT_GE(allowed, 3);
   EXPECT_LE(broken, 0.25);
 }
