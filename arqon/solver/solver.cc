@@ -119,6 +119,28 @@ Result<Solver> Solver::create(StudyConfig config) {
   return solver;
 }
 
+Result<Solver> Solver::restore(StudyConfig config, SolverState state) {
+  Result<Solver> made = create(std::move(config));
+  if (!made) return made;
+  Solver& solver = *made;
+  for (const Config& point : state.pending) {
+    if (!solver.config_.space.contains(point)) {
+      return fail(ErrorCode::kInvalidConfig, "state: a pending point lies outside the space");
+    }
+  }
+  if (state.handed_out < state.pending.size()) {
+    return fail(ErrorCode::kInvalidConfig, "state: more points wait than were handed out");
+  }
+  solver.batch_ = state.batch;
+  if (Status ok = solver.learn(std::move(state.history)); !ok) {
+    return tl::unexpected(ok.error().with_context("state"));
+  }
+  solver.pending_ = std::move(state.pending);
+  solver.handed_out_ = state.handed_out;
+  solver.next_ = solver.decide();
+  return made;
+}
+
 Solver::Solver(StudyConfig config, Strategy strategy)
     : config_(std::move(config)), strategy_(std::move(strategy)), rng_(config_.seed) {}
 
@@ -179,6 +201,13 @@ std::optional<Config> Solver::next_point() {
 }
 
 Status Solver::tell(std::vector<Trial> trials) {
+  const bool any = !trials.empty();
+  if (Status ok = learn(std::move(trials)); !ok) return ok;
+  if (any) next_ = decide();
+  return {};
+}
+
+Status Solver::learn(std::vector<Trial> trials) {
   std::set<std::uint64_t> new_ids;
   for (std::size_t i = 0; i < trials.size(); ++i) {
     Status ok = check_trial(config_, trials[i]);
@@ -195,7 +224,6 @@ Status Solver::tell(std::vector<Trial> trials) {
     history_.push_back(std::move(trial));
     strategy_.observe(view(), history_.back());
   }
-  if (!trials.empty()) next_ = decide();
   return {};
 }
 

@@ -19,11 +19,23 @@ struct Recommendation {
   Prediction prediction;
 };
 
+// All that a solver knows beside its config. Models are not in it: they follow from the history.
+struct SolverState {
+  std::vector<Trial> history;       // in the order told
+  std::vector<Config> pending;      // handed out, not answered
+  std::uint64_t handed_out = 0;
+  bool batch = false;               // the last point was asked for by ask
+};
+
 // Single-threaded. Both modes share one history and one budget.
 class Solver {
  public:
   // kInvalidConfig when the config is inconsistent or names an unknown strategy.
   static Result<Solver> create(StudyConfig config);
+  // A solver that goes on byte for byte as the one whose state() this was. kInvalidConfig also when
+  // the state does not fit the config.
+  static Result<Solver> restore(StudyConfig config, SolverState state);
+  SolverState state() const { return {history_, pending_, handed_out_, batch_}; }
 
   // Up to `count` points to evaluate at once; fewer, or none, near the end of the budget. For
   // settings tried offline: strategy "auto" spends evaluations to learn.
@@ -48,6 +60,8 @@ class Solver {
  private:
   Solver(StudyConfig config, Strategy strategy);
   View view() const;
+  // Checks and stores all trials or none; decides nothing.
+  Status learn(std::vector<Trial> trials);
   // Says how points are asked for from now on; a decision made for the other way is dropped.
   void ask_in(bool batch);
   std::optional<Config> next_point();
