@@ -315,6 +315,7 @@ void refit(const FeatureMap& map, std::span<const Record> records, LearnedAll& l
   for (std::size_t k = 0; k < learned.excess.size(); ++k) {
     refit_column(map, excesses(records, k), learned.excess[k], false);
   }
+  learned.skill = Models(map, records, learned).left_out_skill();
 }
 
 std::vector<Record> active_records(const Encoding& encoding, std::span<const Record> records,

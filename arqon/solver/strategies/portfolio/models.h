@@ -23,6 +23,7 @@ struct Learned {
 struct LearnedAll {
   Learned loss, labels;
   std::vector<Learned> excess;
+  double skill = 0;   // of the loss model: Models::left_out_skill at the last fit
 };
 
 // Everything at one point, in model units (smaller loss is better, excess below 0 is met).

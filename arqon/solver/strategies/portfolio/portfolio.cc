@@ -119,7 +119,6 @@ Config PortfolioStrategy::probe(const View& view, std::size_t index,
   // Something is forbidden: of the next points of the sequence the one that is likely allowed and
   // far from what is known.
   const Models models(map_, records_, learned_);
-  const Search search(space, encoding_, models, records_, waiting);
   Config best = plain(index);
   double best_value = -1e300;
   for (std::size_t i = 0; i < kProbeChoices; ++i) {
@@ -164,8 +163,7 @@ Config PortfolioStrategy::refine(const View& view, std::size_t turn,
     return found ? *found : random_point(space, rng);
   }
   const bool limits = models.has_limits();
-  const std::size_t tpe_every =
-      models.left_out_skill() < kSkillWanted ? kTpeOften : kTpeSeldom;
+  const std::size_t tpe_every = learned_.skill < kSkillWanted ? kTpeOften : kTpeSeldom;
   if (!limits && turn % tpe_every == tpe_every - 1) {
     std::vector<Observation> seen;
     for (const Record& r : active) seen.push_back(r.seen);
