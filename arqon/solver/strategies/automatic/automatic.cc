@@ -29,17 +29,26 @@ std::vector<Config> AutomaticStrategy::propose(const View& view, Rng& rng, std::
 
 void AutomaticStrategy::observe(const View& view, const Trial&) { catch_up(view); }
 
+bool AutomaticStrategy::is_current(const View& view) const {
+  return (view.batch ? told_portfolio_ : told_live_) == view.history.size();
+}
+
 Prediction AutomaticStrategy::predict(const View& view, const Config& config) const {
-  AutomaticStrategy up_to_date = *this;
-  up_to_date.catch_up(view);
-  return view.batch ? up_to_date.portfolio_.predict(view, config)
-                    : up_to_date.live_.predict(view, config);
+  if (!is_current(view)) {
+    AutomaticStrategy current = *this;
+    current.catch_up(view);
+    return current.predict(view, config);
+  }
+  return view.batch ? portfolio_.predict(view, config) : live_.predict(view, config);
 }
 
 std::optional<Config> AutomaticStrategy::best(const View& view) const {
-  AutomaticStrategy up_to_date = *this;
-  up_to_date.catch_up(view);
-  return view.batch ? up_to_date.portfolio_.best(view) : up_to_date.live_.best(view);
+  if (!is_current(view)) {
+    AutomaticStrategy current = *this;
+    current.catch_up(view);
+    return current.best(view);
+  }
+  return view.batch ? portfolio_.best(view) : live_.best(view);
 }
 
 }  // namespace arqon::solver

@@ -23,6 +23,7 @@ class AutomaticStrategy {
   std::optional<Config> best(const View& view) const;
 
  private:
+  bool is_current(const View& view) const;
   // Brings the half whose turn it is up to the end of the history.
   void catch_up(const View& view);
 
