@@ -40,7 +40,7 @@ TEST(ParseStudy, the_serving_example_needs_only_bounds) {
   EXPECT_FALSE(study.config.objective.has_value());
   EXPECT_FALSE(study.guardrails.has_value());
   EXPECT_EQ(study.config.probe_ratio, 0.2);
-  EXPECT_EQ(study.config.strategy, "tpe");
+  EXPECT_EQ(study.config.strategy, "auto");
   ASSERT_EQ(study.config.space.size(), 2u);
   const Parameter& batch = study.config.space[0];
   EXPECT_EQ(batch.name, "batch_size");

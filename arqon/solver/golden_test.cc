@@ -56,7 +56,7 @@ TEST_P(Golden, proposals_are_the_recorded_ones) {
   EXPECT_EQ(actual, recorded.str());
 }
 
-INSTANTIATE_TEST_SUITE_P(Solver, Golden, ::testing::Values("tpe", "random", "sobol"),
+INSTANTIATE_TEST_SUITE_P(Solver, Golden, ::testing::Values("tpe", "portfolio", "random", "sobol"),
                          [](const auto& name) { return name.param; });
 
 }  // namespace

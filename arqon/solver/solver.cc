@@ -119,11 +119,37 @@ Result<Solver> Solver::create(StudyConfig config) {
   return solver;
 }
 
+Result<Solver> Solver::restore(StudyConfig config, SolverState state) {
+  Result<Solver> made = create(std::move(config));
+  if (!made) return made;
+  Solver& solver = *made;
+  for (const Config& point : state.pending) {
+    if (!solver.config_.space.contains(point)) {
+      return fail(ErrorCode::kInvalidConfig, "state: a pending point lies outside the space");
+    }
+  }
+  if (state.handed_out < state.pending.size()) {
+    return fail(ErrorCode::kInvalidConfig, "state: more points wait than were handed out");
+  }
+  solver.batch_ = state.batch;
+  if (Status ok = solver.learn(std::move(state.history)); !ok) {
+    return tl::unexpected(ok.error().with_context("state"));
+  }
+  solver.pending_ = std::move(state.pending);
+  solver.handed_out_ = state.handed_out;
+  solver.next_ = solver.decide();
+  return made;
+}
+
 Solver::Solver(StudyConfig config, Strategy strategy)
     : config_(std::move(config)), strategy_(std::move(strategy)), rng_(config_.seed) {}
 
 View Solver::view() const {
-  return {.config = config_, .history = history_, .pending = pending_, .handed_out = handed_out_};
+  return {.config = config_,
+          .history = history_,
+          .pending = pending_,
+          .handed_out = handed_out_,
+          .batch = batch_};
 }
 
 std::optional<Config> Solver::decide() {
@@ -143,13 +169,19 @@ Config Solver::hand_out(Config point) {
   return point;
 }
 
+void Solver::ask_in(bool batch) {
+  if (batch != batch_) next_.reset();
+  batch_ = batch;
+}
+
 std::vector<Config> Solver::ask(std::size_t count) {
+  ask_in(true);
   const std::uint64_t budget = config_.budget.value_or(kAskBudgetDefault);
   const std::uint64_t left = budget > handed_out_ ? budget - handed_out_ : 0;
   std::vector<Config> out;
   out.reserve(std::min<std::uint64_t>(count, left));
   while (out.size() < std::min<std::uint64_t>(count, left)) {
-    std::optional<Config> point = ask_one();
+    std::optional<Config> point = next_point();
     if (!point) break;
     out.push_back(std::move(*point));
   }
@@ -157,6 +189,11 @@ std::vector<Config> Solver::ask(std::size_t count) {
 }
 
 std::optional<Config> Solver::ask_one() {
+  ask_in(false);
+  return next_point();
+}
+
+std::optional<Config> Solver::next_point() {
   std::optional<Config> point = std::exchange(next_, std::nullopt);
   if (!point) point = decide();
   if (!point) return std::nullopt;
@@ -164,18 +201,29 @@ std::optional<Config> Solver::ask_one() {
 }
 
 Status Solver::tell(std::vector<Trial> trials) {
+  const bool any = !trials.empty();
+  if (Status ok = learn(std::move(trials)); !ok) return ok;
+  if (any) next_ = decide();
+  return {};
+}
+
+Status Solver::learn(std::vector<Trial> trials) {
+  std::set<std::uint64_t> new_ids;
   for (std::size_t i = 0; i < trials.size(); ++i) {
-    if (Status ok = check_trial(config_, trials[i]); !ok) {
-      return tl::unexpected(ok.error().with_context(fmt::format("results[{}]", i)));
+    Status ok = check_trial(config_, trials[i]);
+    const auto& id = trials[i].eval_id;
+    if (ok && id && (eval_ids_.contains(*id) || !new_ids.insert(*id).second)) {
+      ok = fail(ErrorCode::kInvalidConfig, fmt::format("eval_id {} was told before", *id));
     }
+    if (!ok) return tl::unexpected(ok.error().with_context(fmt::format("results[{}]", i)));
   }
+  eval_ids_.merge(new_ids);
   for (Trial& trial : trials) {
     const auto asked = std::find(pending_.begin(), pending_.end(), trial.params);
     if (asked != pending_.end()) pending_.erase(asked);
     history_.push_back(std::move(trial));
     strategy_.observe(view(), history_.back());
   }
-  if (!trials.empty()) next_ = decide();
   return {};
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <fstream>
 #include <vector>
 
@@ -102,6 +103,38 @@ BENCHMARK(AskTell)
     ->Args({1000, 8})
     ->Args({10000, 8})
     ->Iterations(1000)
+    ->Unit(benchmark::kMicrosecond);
+
+// ask(1) + tell of a smooth study without limits. Arguments: results told before, knobs.
+void BatchAskTell(benchmark::State& state) {
+  const auto knobs = static_cast<std::size_t>(state.range(1));
+  StudyConfig config{.space = space_of(knobs), .seed = 1, .budget = 100000};
+  Solver solver = *Solver::create(config);
+  Rng rng(2);
+  const auto smooth = [&](const Config& x) {
+    Trial trial = measure(x, rng);
+    trial.value = -9 / x[0] - 10 / x[1] - std::pow(x[0] / 20 - x.back(), 2);
+    return trial;
+  };
+  while (solver.history().size() < static_cast<std::size_t>(state.range(0))) {
+    (void)solver.tell({smooth(solver.ask(1).at(0))});
+  }
+  std::vector<double> cpu;
+  for (auto _ : state) {
+    const double begin = cpu_us();
+    const Trial trial = smooth(solver.ask(1).at(0));
+    (void)solver.tell({trial});
+    cpu.push_back(cpu_us() - begin);
+  }
+  std::sort(cpu.begin(), cpu.end());
+  state.counters["cpu_p50_us"] = percentile(cpu, 0.5);
+  state.counters["cpu_p99_us"] = percentile(cpu, 0.99);
+}
+BENCHMARK(BatchAskTell)
+    ->ArgNames({"results", "knobs"})
+    ->Args({100, 5})
+    ->Args({1000, 5})
+    ->Iterations(40)
     ->Unit(benchmark::kMicrosecond);
 
 }  // namespace

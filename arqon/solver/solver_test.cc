@@ -67,6 +67,55 @@ TEST(Solver, tell_refuses_what_breaks_the_contract) {
   EXPECT_TRUE(solver.tell({{.params = {8, 100}, .outcome = Outcome::kCrashed}}));
 }
 
+TEST(Solver, a_restored_one_goes_on_as_the_saved_one) {
+  for (const bool batch : {false, true}) {
+    StudyConfig config = serving_study();
+    const auto next = [&](Solver& s) { return batch ? s.ask(1).at(0) : s.ask_one().value(); };
+    const auto reward = [](const Config& x) {
+      return x[0] * x[1] > 4000 ? -1000 : x[0] / 64 + x[1] / 500;
+    };
+    Solver saved = *Solver::create(config);
+    std::vector<Config> waiting;
+    for (int i = 0; i < 30; ++i) {
+      waiting.push_back(next(saved));
+      if (waiting.size() < 3) continue;
+      ASSERT_TRUE(saved.tell({{.params = waiting[0], .value = reward(waiting[0])}}));
+      waiting.erase(waiting.begin());
+    }
+    auto restored = Solver::restore(config, saved.state());
+    ASSERT_TRUE(restored.has_value());
+    for (int i = 0; i < 6; ++i) {
+      const Config x = next(saved);
+      EXPECT_EQ(next(*restored), x) << batch << " " << i;
+      const Trial trial{.params = x, .value = reward(x)};
+      ASSERT_TRUE(saved.tell({trial}));
+      ASSERT_TRUE(restored->tell({trial}));
+    }
+  }
+}
+
+TEST(Solver, a_state_of_another_study_is_refused) {
+  SolverState state{.history = {{.params = {8, 9}, .value = 1.0}}};
+  EXPECT_FALSE(Solver::restore(serving_study(), state));
+  EXPECT_FALSE(Solver::restore(serving_study(), {.pending = {{8, 9}}, .handed_out = 1}));
+  EXPECT_FALSE(Solver::restore(serving_study(), {.pending = {{8, 100}}, .handed_out = 0}));
+}
+
+TEST(Solver, an_evaluation_counts_once) {
+  Solver solver = *Solver::create(serving_study());
+  const Trial first{.params = {8, 100}, .value = 1.0, .eval_id = 5};
+  Trial second{.params = {9, 100}, .value = 2.0, .eval_id = 6};
+  EXPECT_FALSE(solver.tell({first, first})) << "twice in one call";
+  EXPECT_TRUE(solver.history().empty());
+  ASSERT_TRUE(solver.tell({first}));
+  const auto again = solver.tell({second, first});
+  ASSERT_FALSE(again.has_value());
+  EXPECT_NE(again.error().message.find("results[1]"), std::string::npos);
+  EXPECT_NE(again.error().message.find("eval_id 5"), std::string::npos);
+  EXPECT_EQ(solver.history().size(), 1u);
+  EXPECT_TRUE(solver.tell({second})) << "what was refused may come again";
+}
+
 TEST(Solver, a_value_beside_an_objective_and_a_missing_metric_are_refused) {
   StudyConfig config = serving_study();
   config.objective = Objective{.metric = "cost"};

@@ -18,6 +18,7 @@ struct View {
   std::span<const Trial> history;        // in the order told
   std::span<const Config> pending;       // handed out, not answered
   std::uint64_t handed_out = 0;          // points proposed so far, for probe_ratio
+  bool batch = false;                    // the last point was asked for by ask, not ask_one
 };
 
 // The model's belief about one point, in the study's own units.

@@ -31,7 +31,7 @@ struct StudyConfig {
   std::optional<Objective> objective;    // with it results carry metrics and no value
   std::vector<Constraint> constraints;
   double probe_ratio = 0.2;  // share of the budget spent on space-filling probes, [0, 1]
-  std::string strategy = "tpe";          // "tpe" | "random" | "sobol"
+  std::string strategy = "auto";         // "auto" | "portfolio" | "tpe" | "random" | "sobol"
 };
 
 // One measured metric. For an attainment, n requests of which `over` were not good.

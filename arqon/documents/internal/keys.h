@@ -42,7 +42,8 @@ inline constexpr std::array kStudyKeys =
                                 "bounds", "probe_ratio", "strategy", "guardrails"});
 inline constexpr std::array kObjectiveKeys = std::to_array<string_view>({"metric", "direction"});
 inline constexpr std::array kConstraintKeys = std::to_array<string_view>({"metric", "min", "max"});
-inline constexpr std::array kStrategies = std::to_array<string_view>({"tpe", "random", "sobol"});
+inline constexpr std::array kStrategies =
+    std::to_array<string_view>({"auto", "portfolio", "tpe", "random", "sobol"});
 
 // -- results of a study
 inline constexpr std::array kTrialKeys =

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "arqon/solver/strategies/automatic/automatic.h"
+#include "arqon/solver/strategies/portfolio/portfolio.h"
 #include "arqon/solver/strategies/random/random.h"
 #include "arqon/solver/strategies/sobol/sobol.h"
 #include "arqon/solver/strategies/tpe/tpe.h"
@@ -16,7 +18,9 @@ struct Entry {
 };
 
 constexpr Entry kTable[] = {
+    {"auto", [](const StudyConfig& c) { return Strategy(AutomaticStrategy(c)); }},
     {"tpe", [](const StudyConfig& c) { return Strategy(TpeStrategy(c)); }},
+    {"portfolio", [](const StudyConfig& c) { return Strategy(PortfolioStrategy(c)); }},
     {"random", [](const StudyConfig&) { return Strategy(RandomStrategy()); }},
     {"sobol", [](const StudyConfig& c) { return Strategy(SobolStrategy(c)); }},
 };

@@ -170,7 +170,9 @@ Penalty find_penalty(std::span<const Observation> observations) {
     const double spread = ranked[i - 1].loss - ranked[0].loss;
     const double above_gap = ranked.back().loss - ranked[i].loss;
     const bool tight = ranked.size() - i >= 2 && above_gap <= 0.1 * gap && gap > kTightGap * spread;
-    if (spread > 0 && (tight || gap > kLoneGap * spread)) {
+    // Next to results that have converged everything is far: penalties are also near one another.
+    const bool lone = above_gap <= gap && gap > kLoneGap * spread;
+    if (spread > 0 && (tight || lone)) {
       out.threshold = ranked[i].loss;
       break;
     }

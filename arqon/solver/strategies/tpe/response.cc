@@ -9,7 +9,6 @@
 namespace arqon::solver {
 namespace {
 
-constexpr double kSqrtHalf = 0.70710678118654752440;
 constexpr double kInvSqrtTwoPi = 0.39894228040143267794;
 // Prior standard deviations. Regression: in units of the values' own spread. Probit: in units of
 // the noise that blurs the border, so 12 means that crossing the neighbourhood moves far through
@@ -102,8 +101,6 @@ double dot(std::span<const double> a, std::span<const double> b) {
 }
 
 }  // namespace
-
-double normal_cdf(double x) { return 0.5 * std::erfc(-x * kSqrtHalf); }
 
 Basis::Basis(const Encoding& encoding, Point center, double scale, std::vector<Point> bumps)
     : encoding_(&encoding), center_(std::move(center)), scale_(scale), bumps_(std::move(bumps)) {

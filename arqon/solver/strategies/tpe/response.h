@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arqon/solver/encoding.h"
+#include "arqon/solver/gp/improvement.h"
 #include "arqon/solver/linear.h"
 
 namespace arqon::solver {
@@ -93,7 +94,5 @@ class Probit {
   Cholesky factor_;
   std::vector<double> mode_;
 };
-
-double normal_cdf(double x);
 
 }  // namespace arqon::solver

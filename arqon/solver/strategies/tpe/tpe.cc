@@ -10,21 +10,16 @@
 #include "arqon/solver/sampling.h"
 #include "arqon/solver/strategies/tpe/border.h"
 #include "arqon/solver/strategies/tpe/border_search.h"
+#include "arqon/solver/strategies/tpe/density.h"
 #include "arqon/solver/strategies/tpe/grain.h"
-#include "arqon/solver/strategies/tpe/parzen.h"
 
 namespace arqon::solver {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr std::size_t kSearchCandidates = 48;
-constexpr std::size_t kGoodMax = 25;
-constexpr double kGoodShare = 0.1;
-constexpr std::size_t kFlatWeights = 25;   // the newest points count in full
 // Grains are looked for every few results of the first hundreds, when settings are spread.
 constexpr std::uint64_t kGrainEvery = 3;
 constexpr std::uint64_t kGrainOrderMax = 300;
-constexpr double kRepeatPenalty = 20;      // in log density: a repeat only when all else is told
 // What is exploited: a normal score of P(allowed), 1.95 means 97.4 %.
 constexpr Wish kSafe{.score_min = 1.95, .patience = 0.001};
 // Where the border is sharpened: this many units of noise inside it (84 % allowed).
@@ -38,64 +33,6 @@ constexpr double kProbeThinning = 0.00012;
 constexpr double kProbeRiskMin = 0.01;
 constexpr double kProbeRiskEarly = 600;
 constexpr std::size_t kSettling = 48;
-
-// Weights of TPE: the oldest fade so that early random points do not hold the density up.
-std::vector<double> fading_weights(std::size_t n) {
-  std::vector<double> weights(n, 1.0);
-  if (n <= kFlatWeights) return weights;
-  const std::size_t ramp = n - kFlatWeights;
-  for (std::size_t i = 0; i < ramp; ++i) {
-    const double t = static_cast<double>(i) / static_cast<double>(ramp);
-    weights[i] = 1 / static_cast<double>(n) + t * (1 - 1 / static_cast<double>(n));
-  }
-  return weights;
-}
-
-std::vector<Labelled> label(std::span<const Observation> observations) {
-  const Penalty penalty = find_penalty(observations);
-  std::vector<Labelled> out;
-  out.reserve(observations.size());
-  for (const Observation& o : observations) {
-    Labelled l{.at = o.at, .loss = o.loss, .allowed = o.feasible};
-    if (o.loss && penalty.covers(*o.loss)) {
-      l.loss.reset();
-      l.allowed = 0;
-    }
-    out.push_back(std::move(l));
-  }
-  return out;
-}
-
-struct Split {
-  Parzen good;
-  Parzen bad;
-};
-
-// Good: the best tenth of what is allowed. Bad: the rest, what broke a limit, what is pending.
-Split split(const Encoding& encoding, std::span<const Labelled> data,
-            std::span<const Point> pending) {
-  std::vector<std::size_t> ranked;
-  for (std::size_t i = 0; i < data.size(); ++i) {
-    if (data[i].loss && data[i].allowed >= 0.5) ranked.push_back(i);
-  }
-  std::stable_sort(ranked.begin(), ranked.end(),
-                   [&](std::size_t a, std::size_t b) { return *data[a].loss < *data[b].loss; });
-  const auto share =
-      static_cast<std::size_t>(std::ceil(kGoodShare * static_cast<double>(data.size())));
-  const std::size_t good_count = std::min({share, kGoodMax, ranked.size()});
-  std::vector<char> is_good(data.size(), 0);
-  for (std::size_t i = 0; i < good_count; ++i) is_good[ranked[i]] = 1;
-  std::vector<Point> good;
-  std::vector<Point> bad;
-  for (std::size_t i = 0; i < data.size(); ++i) {
-    (is_good[i] != 0 ? good : bad).push_back(data[i].at);
-  }
-  bad.insert(bad.end(), pending.begin(), pending.end());
-  std::vector<double> good_weights = fading_weights(good.size());
-  std::vector<double> bad_weights = fading_weights(bad.size());
-  return {Parzen(encoding, std::move(good), std::move(good_weights)),
-          Parzen(encoding, std::move(bad), std::move(bad_weights))};
-}
 
 // The models of one decision.
 struct Ground {
@@ -144,10 +81,6 @@ Point near_border(const Ground& ground, std::size_t turn, Rng& rng) {
                                    kProbeThinning * turns * turns / (gain * gain)});
   if (rng.uniform() * spacing >= 1) return safe;
   return search.sharpen(promise.at, kProbeMargin, rng);
-}
-
-bool was_told(const Point& at, std::span<const Labelled> data) {
-  return std::any_of(data.begin(), data.end(), [&](const Labelled& d) { return d.at == at; });
 }
 
 }  // namespace
@@ -204,29 +137,6 @@ std::vector<Config> TpeStrategy::propose(const View& view, Rng& rng, std::size_t
   return out;
 }
 
-namespace {
-
-Config search(const View& view, const Encoding& encoding, std::span<const Labelled> data,
-              std::span<const Point> pending, Rng& rng) {
-  const Split densities = split(encoding, data, pending);
-  Config best;
-  double best_score = -kInfinity;
-  for (std::size_t i = 0; i < kSearchCandidates; ++i) {
-    // What is compared is what would be applied: on the grid, inside the domain.
-    Config config = encoding.decode(view.config.space, densities.good.sample(rng));
-    const Point at = encoding.encode(view.config.space, config);
-    const double score = densities.good.log_density(at) - densities.bad.log_density(at) -
-                         (was_told(at, data) ? kRepeatPenalty : 0);
-    if (score > best_score && !is_among(config, view.pending)) {
-      best_score = score;
-      best = std::move(config);
-    }
-  }
-  return best.empty() ? random_point(view.config.space, rng) : best;
-}
-
-}  // namespace
-
 Config TpeStrategy::decide(const View& view, std::span<const Config> also_pending,
                            Rng& rng) const {
   const Space& space = view.config.space;
@@ -249,7 +159,7 @@ Config TpeStrategy::decide(const View& view, std::span<const Config> also_pendin
   std::vector<Point> pending;
   for (const Config& c : view.pending) pending.push_back(encoding_.encode(space, c));
   for (const Config& c : also_pending) pending.push_back(encoding_.encode(space, c));
-  return search(view, encoding_, data, pending, rng);
+  return likeliest_good(view, encoding_, data, pending, rng);
 }
 
 Prediction TpeStrategy::predict(const View& view, const Config& config) const {
