@@ -6,8 +6,6 @@ and every verdict but "no better" would be false.
 """
 
 import json
-import os
-import signal
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -246,20 +244,16 @@ def nothing() -> None:
     pass
 
 
-def signals(running_of: Callable[[Any], list[Running]]) -> Callable[[Any], tuple]:
-    def both(one: Any) -> tuple:
-        def send(number: signal.Signals) -> None:
-            for engine in running_of(one):
-                for pid in engine.server.pids():
-                    os.kill(pid, number)
-        return lambda: send(signal.SIGSTOP), lambda: send(signal.SIGCONT)
-    return both
+def stopped(running_of: Callable[[Any], list[Running]]) -> Callable[[Any], tuple]:
+    """SIGSTOP, and SIGCONT for those that still live."""
+    return lambda one: (lambda: [r.server.suspend() for r in running_of(one)],
+                        lambda: [r.server.resume() for r in running_of(one)])
 
 
 def stopped_triton(one: Batcher) -> tuple:
     """Its Python backend may find, when it goes on, that it has waited too long for a lock, and end
     the server; then somebody starts it again, as somebody would."""
-    stop, go_on = signals(lambda one: [one.engine])(one)
+    stop, go_on = stopped(lambda one: [one.engine])(one)
 
     def heal() -> None:
         go_on()
@@ -289,7 +283,7 @@ def spoilt(mode: str) -> Callable[[Any], tuple]:
 
 CASES: dict[str, Case] = {
     "haproxy-killed": fault(Router, killed(lambda one: [one.proxy]), "engine down"),
-    "haproxy-stopped": fault(Router, signals(lambda one: [one.proxy]), "engine down"),
+    "haproxy-stopped": fault(Router, stopped(lambda one: [one.proxy]), "engine down"),
     "haproxy-other-flags": fault(
         Router, with_config("balance roundrobin", "balance static-rr"), "engine unqualified"),
     "haproxy-reloaded": fault(Router, lambda one: (lambda: reload(one.proxy), nothing), ""),
@@ -301,7 +295,7 @@ CASES: dict[str, Case] = {
     "llamacpp-one-killed": fault(
         Servers, killed(lambda one: one.engines[:1]), "engine degraded", abandons=False),
     "llamacpp-stopped": fault(
-        Servers, signals(lambda one: one.engines[1:]), "engine degraded", abandons=False),
+        Servers, stopped(lambda one: one.engines[1:]), "engine degraded", abandons=False),
     "llamacpp-other-model": fault(
         Servers, lambda one: (lambda: one.other_model("small"), nothing), "", abandons=False),
     "llamacpp-metrics-slow": fault(Servers, spoilt("slow"), "engine down"),

@@ -80,6 +80,7 @@ class LiveTriton final : public serving::Engine, public serving::SecondHand {
   serving::Observation last_;
   std::optional<Counters> counters_;
   TimePoint attached_;
+  TimePoint loaded_at_{};       // when the last load of ours ended
   TimePoint progress_;          // when a request ended last, or none was waiting
   std::string rest_;            // fingerprint of the config beside our knobs
   Config asked_;                // last setting sent; Triton rounds times to whole microseconds

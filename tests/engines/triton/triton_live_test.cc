@@ -389,7 +389,9 @@ TEST_F(TritonLive, the_trace_judges_requests_as_their_client_does) {
   fmt::print("late: {:.2f} % by the client, {:.2f} % by the trace, of {}\n", 100 * client,
              100 * traced, window.requests);
   EXPECT_LE(after.arrived - before.arrived, window.requests + 12);
-  EXPECT_NEAR(client, traced, 0.08);  // the client's own time on a shared machine comes on top
+  // The client's own time on a shared machine comes on top.
+  EXPECT_NEAR(client, traced, load_per_core() < 1.5 ? 0.08 : 0.25);
+  EXPECT_GE(client, traced - 0.02);
 }
 
 TEST_F(TritonLive, a_stopped_server_is_down_and_comes_back_without_a_loss) {
