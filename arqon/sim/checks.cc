@@ -63,7 +63,7 @@ Status check_pool(const PoolSpec& pool) {
                                names_of(known_gpus())));
   }
   if (const std::string fault = split_fault(*model_of(pool), pool.tp); !fault.empty()) {
-    return invalid(fmt::format("pool \"{}\": {}", pool.name, fault));
+    return invalid(fmt::format("pool \"{}\": tp {} (got {})", pool.name, fault, pool.tp));
   }
   if (pool.dtype != "bf16" && pool.dtype != "fp8") {
     return invalid(
@@ -215,8 +215,8 @@ std::string memory_fault(const PoolSpec& pool) {
 
 std::string split_fault(const ModelData& m, int tp) {
   if (tp >= 1 && tp <= 8 && (tp & (tp - 1)) == 0 && std::fmod(m.query_heads, tp) == 0) return "";
-  return fmt::format("tp must be 1, 2, 4 or 8 and divide the {} attention heads of {} (got {})",
-                     m.query_heads, m.name, tp);
+  return fmt::format("must be 1, 2, 4 or 8 and divide the {} attention heads of {}", m.query_heads,
+                     m.name);
 }
 
 Status check_fleet(const FleetSpec& fleet) {
