@@ -50,8 +50,9 @@ Outcome play(const Row& row, std::size_t runs) {
   const bool pass = row.wanted == Wanted::kPasses || row.wanted == Wanted::kNeverPasses;
   Outcome out{.when = {}, .runs = runs};
   for (std::size_t i = 0; i < runs; ++i) {
-    const TrialRun run = run_trial(row.options, row.traffic, Rng(6).stream(row.like.empty() ? row.name : row.like).stream(i),
-                              row.canary_max, row.block, pass);
+    const Rng rng = Rng(6).stream(row.like.empty() ? row.name : row.like).stream(i);
+    const TrialRun run =
+        run_trial(row.options, row.traffic, rng, row.canary_max, row.block, pass);
     const Verdict counts = pass ? Verdict::kPass : Verdict::kFail;
     if (run.last.verdict == counts) out.when.push_back(static_cast<double>(run.canary));
   }
@@ -102,8 +103,8 @@ std::vector<Row> alarms() {
        {.load = diurnal}},
       {"F16: heavy tail (sigma 1.5)", at_most, Wanted::kNeverFails, plain, {.sigma = 1.5}},
       {"F17: latency doubles for both arms", at_most, Wanted::kNeverFails, plain, {.load = shift}},
-      {"F19: the first row with one request times 1,000", "no more than without", Wanted::kNeverFails,
-       plain, {.outlier = 1000}, 10000, 50, "F16: stationary noise"},
+      {"F19: the first row with one request times 1,000", "no more than without",
+       Wanted::kNeverFails, plain, {.outlier = 1000}, 10000, 50, "F16: stationary noise"},
   };
 }
 
