@@ -76,7 +76,7 @@ TEST(Portfolio, a_limit_told_by_metrics_is_kept_by_what_is_reported) {
   int allowed = 0;
   double broken = 0;
   for (std::uint64_t seed = 1; seed <= 4; ++seed) {
-    const Run r = run(testing::limited_row(testing::kLimitedRows[1], seed), seed, 60);
+    const auto r = run(testing::limited_row(testing::kLimitedRows[1], seed), seed, 60);
     allowed += r.allowed ? 1 : 0;
     broken += r.broken / 4;
   }
