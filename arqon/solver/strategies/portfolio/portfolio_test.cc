@@ -20,14 +20,14 @@ constexpr bool kQuality = false;
 constexpr bool kQuality = true;
 #endif
 
-struct Outcome {
+struct Run {
   double reported = 0;          // true loss of the reported setting
   bool allowed = true;
   double broken = 0;            // share of evaluations beyond a limit
   std::vector<Config> asked;
 };
 
-Outcome run(const testing::TuningProblem& p, std::uint64_t seed, std::size_t evaluations,
+Run run(const testing::TuningProblem& p, std::uint64_t seed, std::size_t evaluations,
         double unit = 1) {
   if (!kQuality) evaluations /= 4;
   StudyConfig study = p.study;
@@ -35,7 +35,7 @@ Outcome run(const testing::TuningProblem& p, std::uint64_t seed, std::size_t eva
   study.budget = evaluations;
   Solver solver = *Solver::create(study);
   Rng noise(seed);
-  Outcome out;
+  Run out;
   for (std::size_t n = 0; n < evaluations; ++n) {
     const Config x = solver.ask(1).at(0);
     out.broken += p.truth(x).allowed() ? 0 : 1.0 / static_cast<double>(evaluations);
@@ -76,7 +76,7 @@ TEST(Portfolio, a_limit_told_by_metrics_is_kept_by_what_is_reported) {
   int allowed = 0;
   double broken = 0;
   for (std::uint64_t seed = 1; seed <= 4; ++seed) {
-    const Outcome r = run(testing::limited_row(testing::kLimitedRows[1], seed), seed, 60);
+    const auto r = run(testing::limited_row(testing::kLimitedRows[1], seed), seed, 60);
     allowed += r.allowed ? 1 : 0;
     broken += r.broken / 4;
   }
