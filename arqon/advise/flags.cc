@@ -232,6 +232,7 @@ class Parser {
         std::end(kNotModelled)) {
       problem(name, "makes another engine of it, which the twin does not model",
               "advice for it would be a guess");
+      skip_value(value);
       return;
     }
     read_special(name, value);
@@ -260,7 +261,13 @@ class Parser {
       problem(name, "is no flag that is known here",
               near.empty() ? "leave it out if it changes nothing about speed or memory"
                            : fmt::format("did you mean {}?", near));
+      skip_value(value);
     }
+  }
+
+  // What follows a flag that nobody knows is most likely its value: one mistake, one problem.
+  void skip_value(const std::optional<std::string>& value) {
+    if (!value && at_ + 1 < words_.size() && !words_[at_ + 1].text.starts_with('-')) ++at_;
   }
 
   void read_type(const std::string& name, const std::optional<std::string>& value) {

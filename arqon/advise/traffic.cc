@@ -11,6 +11,9 @@ namespace {
 // Of the logarithm of a length when nobody tells: between Azure's code and conversation traces.
 constexpr double kSpread = 0.8;
 constexpr double kArrivalsMax = 2e6;
+// The rate of a short window is mostly chance, and arrivals are drawn by chance once more: windows
+// are joined until so many requests tell a rate.
+constexpr double kRequestsPerRate = 150;
 
 class Lengths {
  public:
@@ -43,12 +46,17 @@ class Lengths {
 
 calibrate::Traffic traffic_of_windows(const calibrate::Observations& windows) {
   calibrate::Traffic out;
+  double seconds = 0, requests = 0;
   for (const calibrate::Observation& window : windows) {
     out.seconds += window.seconds;
     out.requests += window.finished;
     out.prompt_mean += window.prompt_tokens;
     out.output_mean += window.output_tokens;
-    out.rate_by_window.push_back(window.finished / window.seconds);
+    seconds += window.seconds;
+    requests += window.finished;
+    if (requests < kRequestsPerRate && &window != &windows.back()) continue;
+    out.rate_by_window.push_back(requests / seconds);
+    seconds = requests = 0;
   }
   if (out.seconds > 0) out.rate_per_s = out.requests / out.seconds;
   out.prompt_mean /= std::max(1.0, out.requests);
