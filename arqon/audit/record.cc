@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
 #include <charconv>
 
 namespace arqon::audit {
@@ -12,8 +12,18 @@ constexpr wire::JsonLimits kLimits{
     .bytes_max = kLineBytesMax, .depth_max = 8, .values_max = 8192};
 constexpr std::string_view kSeqKey = "{\"seq\":", kGroupKey = ",\"group\":";
 
+// Most text is plain; what is not takes the long way.
 void put_text(std::string& out, std::string_view text) {
-  out += wire::write_json(wire::Value(text));
+  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return c >= ' ' && c != '"' && c != '\\' && c != '\x7f';
+  });
+  if (!plain) {
+    out += wire::write_json(wire::Value(text));
+    return;
+  }
+  out += '"';
+  out += text;
+  out += '"';
 }
 
 void put_setting(std::string& out, const Config& setting) {

@@ -10,13 +10,13 @@
 namespace arqon::campaign {
 namespace {
 
-constexpr double kCycleMaxS = 1800;
+constexpr double kCycleMaxS = 300;
 // Of one ending; a longer cycle is sampled evenly.
 constexpr std::uint64_t kStopsMax = 400;
 constexpr double kAfterS = 20;
 
 WorldOptions options(int replicas) {
-  return {.seed = 11, .replicas = replicas, .best = 3000, .requests_min = 60, .steep = 0.2,
+  return {.seed = 11, .replicas = replicas, .best = 3000, .requests_min = 60, .steep = 0.5,
           .cliff = true};
 }
 

@@ -141,6 +141,7 @@ SimDisk::Fate World::disk_call(SimDisk& disk, SimDisk::Call call) {
 }
 
 void World::kill(Victim victim) {
+  if (victim == Victim::kTuner && tuner_dead_) return;
   quiet_since_ = now_s();
   if (victim == Victim::kTuner || victim == Victim::kHost) {
     tuner_dead_ = true;
@@ -223,7 +224,19 @@ void World::check_write(const Config& setting, serving::Scope scope) {
   check(!back.empty(), "S5", "a write before anything was confirmed");
   if (setting == back && scope.replica < 0) return;
   check(in_request_, "S6", "the agent wrote something else than the confirmed set by itself");
+  const auto intent = newest_intent(setting);
+  check(intent.has_value(), "S8", "a write whose record was not on the disk");
+  // A person may go back to what was confirmed before: no step, no freeze stands in the way.
+  const wire::Value* lane = intent ? intent->note.find("lane") : nullptr;
+  const bool formerly = std::find(ever_confirmed_.begin(), ever_confirmed_.end(), setting) !=
+                        ever_confirmed_.end();
+  if (formerly && lane != nullptr && *lane == wire::Value("revert")) return;
   check(!frozen_at_ || now_s() <= *frozen_at_ + 1, "S4", "a write while frozen");
+  check_step(setting, scope);
+  if (scope.replica < 0) disturbed_ = false;
+}
+
+void World::check_step(const Config& setting, serving::Scope scope) {
   // A write to all ends a canary, which may have been further on the same way.
   double step = std::numeric_limits<double>::infinity();
   for (int r = 0; r < options_.replicas; ++r) {
@@ -232,24 +245,23 @@ void World::check_write(const Config& setting, serving::Scope scope) {
     step = std::min(step, std::abs(setting[0] - from));
   }
   check(disturbed_ || step <= kMaxDelta, "S2", fmt::format("a step of {}", step));
-  if (scope.replica < 0) disturbed_ = false;
-  check_recorded(setting);
 }
 
-// The newest record that is on the disk is the intent of just this write.
-void World::check_recorded(const Config& setting) {
-  const auto segments = audit::segments_of(tuner_disk_, kAuditFolder);
-  if (segments.empty()) return check(false, "S8", "a write without an audit");
-  std::string_view lines =
-      tuner_disk_.durable(kAuditFolder / audit::segment_name(segments.back()));
+// The newest record on the disk, when it is the intent of just this write. The tuner may have died
+// since it asked: its disk is looked at all the same.
+std::optional<audit::Record> World::newest_intent(const Config& setting) {
+  std::uint64_t segment = 0;
+  while (tuner_disk_.content(kAuditFolder / audit::segment_name(segment + 1)) != nullptr) ++segment;
+  std::string_view lines = tuner_disk_.durable(kAuditFolder / audit::segment_name(segment));
   if (!lines.empty()) lines.remove_suffix(1);
   const std::size_t begin = lines.rfind('\n') + 1;  // npos + 1 = 0
   const std::size_t tab = lines.rfind('\t');
-  const auto record = tab == std::string_view::npos || tab < begin
-                          ? fail(ErrorCode::kInternal, "")
-                          : audit::decode(lines.substr(begin, tab - begin));
-  check(record && record->record.action == "intent" && record->record.after == setting, "S8",
-        "a write whose record was not on the disk");
+  if (tab == std::string_view::npos || tab < begin) return std::nullopt;
+  const auto line = audit::decode(lines.substr(begin, tab - begin));
+  if (!line || line->record.action != "intent" || line->record.after != setting) {
+    return std::nullopt;
+  }
+  return line->record;
 }
 
 // With the tuner gone, the agent there and the engine well, the confirmed set stands in time.
@@ -294,6 +306,11 @@ void World::check_chain() {
 // -- time
 
 void World::second() {
+  const Config now_confirmed = confirmed();
+  if (!now_confirmed.empty() &&
+      (ever_confirmed_.empty() || ever_confirmed_.back() != now_confirmed)) {
+    ever_confirmed_.push_back(now_confirmed);
+  }
   if (each_second) each_second();
   if (agent_dead_) agent_.reset();
   engine_.wait_until(engine_.now() + std::chrono::seconds(1));

@@ -108,7 +108,8 @@ class World final : public control::Supervisor {
   Result<std::string> to_agent(const std::string& line);
   Result<Config> write(const Config& setting, serving::Scope scope);
   void check_write(const Config& setting, serving::Scope scope);
-  void check_recorded(const Config& setting);
+  void check_step(const Config& setting, serving::Scope scope);
+  std::optional<audit::Record> newest_intent(const Config& setting);
   void check_deadline();
   void note_generation(const std::string& request, const std::string& answer);
   testing::SimDisk::Fate disk_call(testing::SimDisk& disk, testing::SimDisk::Call call);
@@ -131,6 +132,7 @@ class World final : public control::Supervisor {
   double agent_back_at_ = 0, quiet_since_ = 0;
   std::optional<double> frozen_at_;
   std::uint64_t calls_ = 0, generation_ = 0, acknowledged_ = 0;
+  std::vector<Config> ever_confirmed_;
   std::vector<Breach> breaches_;
 };
 
