@@ -37,7 +37,7 @@ class NearbyStrategy {
     const std::optional<double> loss = loss_of(view.config, trial);
     const bool better = loss && meets_constraints(view.config, trial) && (!best_ || *loss < *best_);
     if (better) best_ = loss;
-    width_ = std::clamp(width_ * (better ? 1.5 : 0.9), 0.001, 0.3);
+    width_ = std::clamp(width_ * (better ? 1.5 : 0.95), 0.001, 0.3);
   }
 
   Prediction predict(const View& view, const Config&) const { return sample_prediction(view); }
@@ -50,7 +50,7 @@ class NearbyStrategy {
       const Coordinate& c = encoding_[i];
       if (c.geometry != Geometry::kCategory) {
         at[i] += std::max(width_, c.step) * rng.normal();
-      } else if (rng.uniform() < width_) {
+      } else if (rng.uniform() < std::max(width_, 0.1)) {
         at[i] = static_cast<double>(rng.below(c.choices));
       }
     }

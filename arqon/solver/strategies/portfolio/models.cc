@@ -88,7 +88,8 @@ Outputs outputs_of(const Column& column, const Warp& warp) {
   for (std::size_t i = 0; i < column.size(); ++i) {
     const double slope = warp.slope(column.values[i]);
     out.values.push_back(warp(column.values[i]));
-    out.extra.push_back(column.variances[i] * slope * slope);
+    // A slope may overflow where values are minute; what has no known noise keeps none.
+    out.extra.push_back(column.variances[i] > 0 ? column.variances[i] * slope * slope : 0);
   }
   return out;
 }
@@ -125,7 +126,7 @@ void refit_column(const FeatureMap& map, const Column& column, Learned& learned,
       const Warp warp(column.values, bend);
       Fit other = fit_theta(map, design, outputs_of(column, warp), start, kCallsAgain);
       const double energy = other.energy - warp.log_jacobian(column.values);
-      if (energy >= least) continue;
+      if (!std::isfinite(energy) || energy >= least) continue;
       least = energy;
       fit = std::move(other);
       learned.bend = bend;
