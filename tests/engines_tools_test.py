@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests/engines")]
 
 import load  # noqa: E402
 from engines_lib import (  # noqa: E402
-    commands, cuda_stubs, gguf, install, make_lock, models, servers)
+    commands, cuda_stubs, fit_demo, gguf, install, make_lock, models, servers)
 
 
 class Folder(unittest.TestCase):
@@ -269,6 +269,23 @@ class Servers(Folder):
         self.assertNotIn("log", text)
         self.assertIn("log 127.0.0.1:9 ", commands.haproxy_config(1, 2, Path("s"), {"a": []},
                                                                   log="127.0.0.1:9"))
+
+
+class Demo(unittest.TestCase):
+    def test_limit_and_rate_follow_the_speed_of_the_machine_within_bounds(self) -> None:
+        scenario = json.loads((ROOT / "scenarios/live/vllm-phases.json").read_text())
+
+        def at(longest_ms: float) -> tuple[int, float]:
+            out = fit_demo.fitted(scenario, "http://127.0.0.1:1", longest_ms)
+            self.assertEqual(out["target"]["url"], "http://127.0.0.1:1")
+            gaps = {limits["max_gap_ms"] for limits in out["classes"].values()}
+            self.assertEqual(len(gaps), 1)
+            return gaps.pop(), out["workload"]["source"]["rate_per_s"]
+
+        self.assertEqual(at(fit_demo.WRITTEN_FOR_MS), (120, 8))
+        self.assertEqual(at(100), (60, 16))
+        self.assertEqual(at(10), (30, 24))
+        self.assertEqual(at(5000), (400, 4))
 
 
 class Misbehaving(http.server.BaseHTTPRequestHandler):

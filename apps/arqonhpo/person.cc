@@ -279,15 +279,15 @@ Result<int> explain(const fs::path& folder, const PersonArgs& args, Console& con
   std::stable_sort(records.begin(), records.end(), [](const wire::Value& a, const wire::Value& b) {
     return number_of(a, "t_s") < number_of(b, "t_s");
   });
-  if (records.empty()) {
+  if (records.empty() && args.decision) {
     return fail(ErrorCode::kUsage,
-                args.decision
-                    ? fmt::format("{}: there is no decision {}", folder.string(), *args.decision)
-                    : fmt::format("{}: nothing has been decided yet", folder.string()));
+                fmt::format("{}: there is no decision {}", folder.string(), *args.decision));
   }
   std::string out;
   if (args.json) {
     out = wire::write_json(wire::Object{{"schema", 1}, {"records", records}}, 1) + "\n";
+  } else if (records.empty()) {
+    out = "Nothing has been decided yet.\n";  // of a healthy stack, or in its first minutes
   } else {
     out = explained(records, console);
   }

@@ -149,6 +149,10 @@ TEST(Summary, too_few_seeds_and_harm_where_nothing_was_to_gain_are_said) {
   ASSERT_EQ(said.size(), 2u);
   EXPECT_NE(said[0].find("-4.00 points"), std::string::npos) << said[0];
   EXPECT_NE(said[1].find("too few"), std::string::npos) << said[1];
+  // On a live engine there are no seeds but repeats, and intervals that speak for themselves.
+  scenario.target_engine = "vllm";
+  const auto live = remarks(scenario, runs, summarise(scenario, runs));
+  EXPECT_NE(live[1].find("1 repeat on one engine"), std::string::npos) << live[1];
 }
 
 }  // namespace

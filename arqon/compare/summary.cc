@@ -170,7 +170,11 @@ std::vector<std::string> remarks(const documents::Scenario& scenario,
   }
   std::size_t seeds = 0;
   for (const StrategyRun& run : runs) seeds += run.strategy == "arqonhpo" ? 1u : 0u;
-  if (seeds < 5) {
+  if (scenario.live()) {
+    out.push_back(fmt::format(
+        "{} repeat{} on one engine: the intervals of the phases say what can be told apart.",
+        seeds, seeds == 1 ? "" : "s"));
+  } else if (seeds < 5) {
     out.push_back(fmt::format("{} seed{}: too few to call a difference; five or more are needed.",
                               seeds, seeds == 1 ? "" : "s"));
   }

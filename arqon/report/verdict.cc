@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "arqon/report/panels.h"
 #include "arqon/report/run_series.h"
@@ -145,6 +147,33 @@ std::string changed_text(const StrategyRun& run, const Space& knobs) {
     return "Nothing: no change was put in force (" + tail + ").";
   if (moved.empty()) return "Nothing that lasted: it ended at the setting it found (" + tail + ").";
   return moved + " (" + tail + ").";
+}
+
+// What is told of ArqonHPO. On a live engine it keeps what it confirmed from repeat to repeat, so
+// its repeats are one story whose clock counts on; otherwise the run that the report shows.
+std::optional<StrategyRun> told_run(const TuneResult& result, double repeat_s) {
+  const StrategyRun* shown = shown_run(result);
+  if (shown == nullptr) return std::nullopt;
+  if (result.phases.empty()) return *shown;
+  StrategyRun whole = *shown;
+  whole.record.windows.clear();
+  whole.record.changes.clear();
+  whole.record.decisions.clear();
+  double begin_s = 0;
+  const auto append = [&](auto& to, auto rows) {
+    for (auto& row : rows) {
+      row.t_s += begin_s;
+      to.push_back(std::move(row));
+    }
+  };
+  for (const StrategyRun& run : result.runs) {
+    if (run.strategy != shown->strategy) continue;
+    append(whole.record.windows, run.record.windows);
+    append(whole.record.changes, run.record.changes);
+    append(whole.record.decisions, run.record.decisions);
+    begin_s += repeat_s;
+  }
+  return whole;
 }
 
 // The latest experiment before decision `at` in the record.
@@ -365,9 +394,9 @@ Verdict verdict(const TuneResult& result, const documents::Scenario& scenario) {
   } else {
     judge(v, result, *own, *base);
   }
-  const StrategyRun* run = shown_run(result);
-  v.changed = run == nullptr ? "No run was finished." : changed_text(*run, scenario.knobs);
-  if (run != nullptr) v.why = why_sentences(*run, scenario.knobs);
+  const std::optional<StrategyRun> run = told_run(result, scenario.duration_s);
+  v.changed = run ? changed_text(*run, scenario.knobs) : "No run was finished.";
+  if (run) v.why = why_sentences(*run, scenario.knobs);
   for (const std::string_view name : {"default", "yesterday"}) {
     const StrategySummary* other = find_summary(result, name);
     if (own == nullptr || other == nullptr) continue;

@@ -61,6 +61,29 @@ TEST(Verdict, a_rival_that_did_better_is_named) {
   EXPECT_TRUE(says(verdict(result, scenario).brought.back(), "Ahead of ArqonHPO here: random"));
 }
 
+TEST(Verdict, repeats_on_a_live_engine_are_one_story_from_the_first_to_the_last) {
+  const documents::Scenario scenario = synthetic_scenario();
+  documents::TuneResult result = synthetic_result(scenario);
+  // Only the first repeat moves anything; the last begins where it left off.
+  documents::StrategyRun* last = nullptr;
+  for (documents::StrategyRun& run : result.runs) {
+    if (run.strategy == "arqonhpo") last = &run;
+  }
+  ASSERT_NE(last, nullptr);
+  const Config kept = last->record.windows.back().values;
+  for (control::WindowRecord& w : last->record.windows) w.values = kept;
+  last->record.changes.clear();
+  last->record.decisions.clear();
+  result.phases = {{.phase = "chat",
+                    .strategy = "arqonhpo",
+                    .arrived = {100},
+                    .good = {99},
+                    .against_default = {}}};
+  const Verdict v = verdict(result, scenario);
+  EXPECT_TRUE(says(v.changed, "main.prefill_token_budget 8192 \xE2\x86\x92 1024")) << v.changed;
+  EXPECT_TRUE(says(v.why.front(), "the gap limit is broken by 14.1%"));
+}
+
 TEST(Verdict, nothing_to_gain_is_said_plainly) {
   const documents::Scenario scenario = synthetic_scenario();
   documents::TuneResult result = synthetic_result(scenario);

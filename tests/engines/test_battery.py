@@ -1,19 +1,16 @@
-"""The battery of arqon/testing/engine_suite.h over live caps of real engines, and over all of vLLM.
+"""The battery of arqon/testing/engine_suite.h over live caps of real engines.
 
 Its other runs stand in test_triton.py, test_haproxy.py (weights), test_llamacpp.py (slots) and
-test_vllm_adapter.py. What is caused is what the real thing can be made to do; the rest is left out
+test_vllm_battery.py. What is caused is what the real thing can be made to do; the rest is left out
 by name, and is held against recorded answers in `make test`.
 """
 
-import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import vllm_plugin
-from conftest import DIR, Running, need
+from conftest import Running
 from faults import Desk, FaultProxy, SocketProxy
 from load import completions, until
 from shell import haproxy_config, metrics_frontend
@@ -142,71 +139,3 @@ def test_the_live_cap_of_llamacpp(fleet: Fleet, tmp_path) -> None:
         for proxy in proxies:
             proxy.close()
     passed(text, {"idle", "no_tokens", "hang", "down", "other_flags", "less_capacity"})
-
-
-CAPACITY = "--max-num-seqs"
-
-
-class Plugged:
-    """vLLM with the plugin, behind a proxy that spoils its HTTP; restarts keep the port."""
-
-    def __init__(self, vllm, folder: Path) -> None:
-        need("vllm")
-        self.name, state = "test-battery", folder / "state"
-        vllm_plugin.forget_name(self.name, state)
-        site = vllm_plugin.install_plugin(DIR / "vllm/venv/bin/python", folder / "plugin")
-        self.running: Running = vllm(
-            flags=["--scheduler-cls", "arqonhpo_vllm.Scheduler", CAPACITY, "16"],
-            pythonpath=[site],
-            env={"ARQONHPO_VLLM_NAME": self.name, "ARQONHPO_VLLM_STATE": str(state)})
-        self.state, self.former = state, self.running.command
-        self.proxy = FaultProxy(self.running.url)
-
-    def start_with(self, capacity: int) -> None:
-        self.former = self.running.command
-        self.running.start_again(replace(self.former, argv=[
-            *self.former.argv, CAPACITY, str(capacity)]))
-
-    def end(self) -> None:
-        self.proxy.close()
-        vllm_plugin.forget_name(self.name, self.state)
-
-
-@pytest.fixture
-def plugged(vllm, tmp_path) -> Iterator[Plugged]:
-    made = Plugged(vllm, tmp_path)
-    yield made
-    made.end()
-
-
-SLOW = ("seven boots of vLLM, 3 minutes on two idle cores; ARQON_SLOW=1 runs it. "
-        "test_vllm_adapter.py has what needs no boot")
-
-
-@pytest.mark.skipif(not os.environ.get("ARQON_SLOW"), reason=SLOW)
-@pytest.mark.deadline(1500)
-def test_vllm(plugged: Plugged) -> None:
-    running, proxy = plugged.running, plugged.proxy
-    desk = Desk(completions(proxy.url, tokens=4))
-    desk.server_faults(running, [proxy])
-    del desk.faults["hang"]
-    desk.fault("idle", lambda: None)  # nobody sends anything while it lasts
-    desk.fault("other_flags", lambda: plugged.start_with(24))
-    desk.fault("less_capacity", lambda: plugged.start_with(8),
-               lambda: running.start_again(plugged.former))
-    page = "the page does what it is told, and nothing stands between it and the scheduler"
-    try:
-        text = desk.run_suite({
-            "target": {"engine": "vllm", "url": proxy.url, "name": plugged.name,
-                       "state": str(plugged.state / plugged.name), "stuck_s": 3},
-            "knobs": [{"name": "main.batch_size", "type": "int", "min": 1, "max": 16},
-                      {"name": "main.prefill_token_budget", "type": "int", "min": 160,
-                       "max": 2048}],
-            "classes": [{"name": "chat", "e2e_ms": 60000}], "patience_s": 30, "deadline_s": 15,
-            "why_not": {"no_effect": page, "clamp": page, "refuse": page,
-                        "no_tokens": "this model answers every token it is asked for",
-                        "hang": "test_vllm_adapter.py stops the engine behind its API"}},
-            seconds=1400)
-    finally:
-        desk.close()
-    passed(text, {"no_effect", "clamp", "refuse", "no_tokens", "hang"})

@@ -340,6 +340,13 @@ class Explain(LiveTest):
         self.assertTrue(all(r["decision"] == 1 for r in records))
         self.assertIn("no decision 99", self.expect(2, "explain", "99").stderr)
 
+    def test_that_nothing_was_decided_yet_is_an_answer(self):
+        self.start_engine()
+        self.start_tuner(classes={"chat": {"max_gap_ms": 100000}})
+        wait_for(lambda: (self.state / "status.json").exists(), "the tuner")
+        self.assertIn("Nothing has been decided yet", self.expect(0, "explain").stdout)
+        self.assertEqual(json.loads(self.expect(0, "explain", "--json").stdout)["records"], [])
+
 
 class WayBack(LiveTest):
     """The tuner is killed in each phase of a change, the engine restarted or not, the agent too:

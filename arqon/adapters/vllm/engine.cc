@@ -189,6 +189,12 @@ Status VllmEngine::permits(const Config& setting, const std::vector<std::size_t>
       return fail(ErrorCode::kRefused, fmt::format("{} is not the engine that was attached to: {}",
                                                    where, replica.why()));
     }
+    if (!replica.telemetry().fresh() && setting != confirmed_) {
+      return fail(ErrorCode::kUnavailable,
+                  fmt::format("{}: {}: until its effect can be seen, only the confirmed setting is "
+                              "put in force",
+                              where, replica.telemetry().trouble()));
+    }
     if (replica.steering() == nullptr) continue;
     if (auto rules = check_rules(knobs_, setting, replica.steering()->rank()); !rules) return rules;
   }
@@ -319,6 +325,7 @@ Status VllmEngine::confirm() {
   for (const auto& replica : replicas_) {
     if (auto kept = replica->confirm(tuned); !kept) return kept;
   }
+  confirmed_ = config_of(*replicas_.front());
   return {};
 }
 

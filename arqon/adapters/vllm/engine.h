@@ -67,7 +67,8 @@ class VllmEngine final : public serving::Engine {
   std::vector<Knob> knobs_;
   Space space_;
   serving::Capabilities capabilities_;
-  Config asked_;  // by the last apply
+  Config asked_;      // by the last apply
+  Config confirmed_;  // empty until something was
   TimePoint since_;
   std::string why_;
 };

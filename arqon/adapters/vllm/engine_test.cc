@@ -162,6 +162,39 @@ TEST_F(VllmEngineTest, an_api_process_that_tells_nothing_is_degraded_though_heal
   EXPECT_TRUE(says(engine->why(), "requests hang")) << engine->why();
 }
 
+TEST_F(VllmEngineTest, metrics_that_do_not_answer_are_bad_health_though_an_idle_engine_says_200) {
+  const auto engine = attach();
+  ASSERT_TRUE(engine->confirm());
+  ASSERT_TRUE(engine->apply({8, 512}));
+  fake.become_idle();
+  fake.mute_metrics = true;
+  fake.clock.pass(1s);
+  EXPECT_EQ(engine->health(), Health::kDegraded);
+  EXPECT_TRUE(says(engine->why(), "no answer within the timeout")) << engine->why();
+  EXPECT_FALSE(engine->observe().fresh);
+  fake.mute_metrics = false;
+  fake.clock.pass(1s);
+  EXPECT_EQ(engine->health(), Health::kOk) << engine->why();
+}
+
+TEST_F(VllmEngineTest, without_telemetry_only_the_way_back_is_written) {
+  const auto engine = attach();
+  ASSERT_TRUE(engine->confirm());
+  ASSERT_TRUE(engine->apply({8, 512}));
+  for (const bool garbage : {false, true}) {
+    fake.mute_metrics = !garbage;
+    if (garbage) fake.spoil = [](const std::string&) { return std::string("<html>\n"); };
+    fake.clock.pass(1s);
+    const int writes = fake.writes;
+    const auto out = engine->apply({4, 512});
+    ASSERT_FALSE(out);
+    EXPECT_EQ(out.error().code, ErrorCode::kUnavailable);
+    EXPECT_EQ(fake.writes, writes);
+  }
+  ASSERT_TRUE(engine->apply({32, 2048}));
+  EXPECT_EQ(fake.effective[0], 32);
+}
+
 TEST_F(VllmEngineTest, an_acknowledgement_with_other_values_returns_those) {
   const auto engine = attach();
   ASSERT_TRUE(engine->apply({4, 512}));

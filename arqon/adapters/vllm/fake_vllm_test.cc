@@ -80,7 +80,7 @@ Result<net::Response> FakeVllm::answer(const net::Request& request) {
   const std::string path = request.url.substr(request.url.find('/', 8));
   if (down) return fail(ErrorCode::kUnavailable, "connection refused");
   if (path == "/health") return net::Response{.status = health_status};
-  if (hung) {
+  if (hung || (mute_metrics && path == "/metrics")) {
     clock.skip(request.timeout);
     return fail(ErrorCode::kUnavailable, "no answer within the timeout");
   }

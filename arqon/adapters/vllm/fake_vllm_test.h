@@ -84,6 +84,7 @@ class FakeVllm {
   bool hung = false;        // nobody steps though requests run; telemetry does not answer
   bool stuck = false;       // nobody steps though requests run; telemetry answers
   bool silent_api = false;  // steps, but the API process tells nothing of them
+  bool mute_metrics = false;  // /metrics does not answer; all else does
   bool down = false;
   bool no_effect = false, torn = false, no_tokens = false;
   std::optional<std::int64_t> clamp;              // of batch_size

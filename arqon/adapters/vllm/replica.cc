@@ -231,6 +231,8 @@ serving::Health Replica::health() {
   if (served_another_) return say(Health::kUnqualified, "another model or version answers");
   if (steering_ && !steering_->readable()) return say(Health::kDegraded, steering_->trouble());
   if (!watch_.trouble().empty()) return say(Health::kDegraded, watch_.trouble());
+  // /health answers even when nothing else does.
+  if (!telemetry_.fresh()) return say(Health::kDegraded, telemetry_.trouble());
   return say(Health::kOk, "");
 }
 

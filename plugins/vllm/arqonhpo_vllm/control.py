@@ -47,15 +47,15 @@ class Controller:
         self._stored = stored
         self._clock = clock
         self.words = page.words
+        self.seq = -1  # of the command block when it was last read whole
+        self.lease = 0
+        self.due = 0  # when to look though nothing has changed
         self.epoch = 0
         self.reasons = 0
         self.errors = 0
         self.torn = 0
         self.source = Source.BOOT
         self.changes = 0  # rises when the settled part of the report must be written again
-        self._seq = -1  # of the command block when it was last read whole
-        self._lease = 0
-        self._due = 0  # when to look though nothing has changed
         self._next_check = 0
         self._done_epoch = 0  # of the last command that was obeyed, refused or found at the start
         self._last_confirmed: Setting | None = None
@@ -77,12 +77,12 @@ class Controller:
         if stored is not None:
             self._last_confirmed = stored
             self._put(stored, Source.CONFIRMED, RESTORED)
-        self._lease = self.words[LEASE]
-        self._due = now  # the first step looks
+        self.lease = self.words[LEASE]
+        self.due = now  # the first step looks
 
     def before_step(self, now: int) -> None:
         words = self.words
-        if words[COMMAND] != self._seq or words[LEASE] != self._lease or now >= self._due:
+        if words[COMMAND] != self.seq or words[LEASE] != self.lease or now >= self.due:
             self.look(now)
 
     def look(self, now: int) -> None:
@@ -91,13 +91,13 @@ class Controller:
             if now >= self._next_check:
                 self._next_check = now + SECOND
                 self._check_page()
-            if self.words[COMMAND] != self._seq:
+            if self.words[COMMAND] != self.seq:
                 self._read_command(now)
-            self._lease = self.words[LEASE]
-            if self.source is Source.COMMAND and not live(self._lease, now):
+            self.lease = self.words[LEASE]
+            if self.source is Source.COMMAND and not live(self.lease, now):
                 self._fall_back(LAPSED)
             held = self.source is Source.COMMAND
-            self._due = min(self._next_check, self._lease if held else _FAR)
+            self.due = min(self._next_check, self.lease if held else _FAR)
         except Exception:  # noqa: BLE001 - an exception here would end the engine
             self._count_error()
 
@@ -124,20 +124,20 @@ class Controller:
             if self.source is Source.COMMAND:
                 self._fall_back(LAPSED | REMADE)
         self._attach()
-        self._seq = -1
+        self.seq = -1
         self._done_epoch = 0
         self._foreign = None
 
     def _read_command(self, now: int) -> None:
         if self.words[COMMAND] == 0:  # of a new page: never written, so there is no check either
-            self._seq = 0
+            self.seq = 0
             return
         block = self._page.read_block(COMMAND)
         if block is None:
             self.torn += 1
             return
         seq, command = block
-        self._seq = seq
+        self.seq = seq
         if command.epoch in (0, self._done_epoch):
             return
         self._done_epoch = command.epoch
