@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,22 @@ def haproxy_config(page: str, replace: dict[str, object]) -> str:
 def metrics_frontend(port: int) -> str:
     return (f"frontend metrics\n  bind 127.0.0.1:{port}\n"
             "  http-request use-service prometheus-exporter if { path /metrics }\n")
+
+
+def llamacpp_front(log_port: int, caps: list[int], direct: list[int],
+                   backend: str = "be") -> Callable[[int, int, Path], str]:
+    """The configuration of llamacpp.md for the fixture haproxy: two servers on the ports `direct`,
+    each behind a cap of its own; HAProxy's metrics beside it."""
+    def config(front: int, metrics_port: int, path: Path) -> str:
+        return haproxy_config("llamacpp.md", {
+            "127.0.0.1:8080": f"127.0.0.1:{front}", "/run/haproxy/arqon.sock": path,
+            "127.0.0.1:5140": f"127.0.0.1:{log_port}",
+            "127.0.0.1:8101": f"127.0.0.1:{caps[0]}", "127.0.0.1:8102": f"127.0.0.1:{caps[1]}",
+            "port 8001": f"port {direct[0]}", "port 8002": f"port {direct[1]}",
+            "127.0.0.1:8001": f"127.0.0.1:{direct[0]}",
+            "127.0.0.1:8002": f"127.0.0.1:{direct[1]}", "backend llm": f"backend {backend}",
+        }) + metrics_frontend(metrics_port)
+    return config
 
 
 def kept(path: Path, text: str) -> Path:

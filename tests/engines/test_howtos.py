@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import BUILD, DIR, PORTS, ROOT, Running, program
 from load import background, completions, until
-from shell import documented, haproxy_config, metrics_frontend
+from shell import documented, llamacpp_front
 from test_haproxy import Fleet
 from tuned import Tuner, await_up, routed, runtime, server, traffic
 
@@ -102,16 +102,7 @@ exec {DIR}/llamacpp/venv/bin/python {ROOT}/tools/engines_lib/llama_server.py \\
         "--seconds 600": f"--seconds {RUN_S}", '"udp": 5140': f'"udp": {log_port}'}
     typed = Typist(tmp_path, replace, path=f"{shim.parent}:")
 
-    def config(front: int, metrics_port: int, path: Path) -> str:
-        return haproxy_config("llamacpp.md", {
-            "127.0.0.1:8080": f"127.0.0.1:{front}", "/run/haproxy/arqon.sock": path,
-            "127.0.0.1:5140": f"127.0.0.1:{log_port}", "backend llm": "backend be",
-            "127.0.0.1:8101": f"127.0.0.1:{caps[0]}", "127.0.0.1:8102": f"127.0.0.1:{caps[1]}",
-            "port 8001": f"port {one}", "port 8002": f"port {two}",
-            "127.0.0.1:8001": f"127.0.0.1:{one}", "127.0.0.1:8002": f"127.0.0.1:{two}",
-        }) + metrics_frontend(metrics_port)
-
-    proxy: Running = haproxy({}, name="howto", config=config)
+    proxy: Running = haproxy({}, name="howto", config=llamacpp_front(log_port, caps, [one, two]))
     replace["/run/haproxy/arqon.sock"] = proxy.details["socket"]
     replace['"backend": "llm"'] = '"backend": "be"'
     try:

@@ -15,7 +15,7 @@ import pytest
 from conftest import LOGS, ROOT, Running
 from faults import Desk, FaultProxy, left_out
 from load import background, calm, closed, completions, metrics, until
-from shell import Refused, Shell, haproxy_config, metrics_frontend
+from shell import Refused, Shell, llamacpp_front
 
 RESTART = ROOT / "tests/engines/restart_llama.py"
 KNOBS = [{"name": "main.batch_size", "type": "int", "min": 1, "max": 8},
@@ -36,17 +36,8 @@ class Fleet:
         caps, log_port = [port(), port()], port()
         direct = [server.details["port"] for server in self.servers]
 
-        def config(front: int, metrics_port: int, path: Path) -> str:
-            return haproxy_config("llamacpp.md", {
-                "127.0.0.1:8080": f"127.0.0.1:{front}", "/run/haproxy/arqon.sock": path,
-                "127.0.0.1:5140": f"127.0.0.1:{log_port}",
-                "127.0.0.1:8101": f"127.0.0.1:{caps[0]}", "127.0.0.1:8102": f"127.0.0.1:{caps[1]}",
-                "port 8001": f"port {direct[0]}", "port 8002": f"port {direct[1]}",
-                "127.0.0.1:8001": f"127.0.0.1:{direct[0]}",
-                "127.0.0.1:8002": f"127.0.0.1:{direct[1]}",
-            }) + metrics_frontend(metrics_port)
-
-        self.proxy: Running = haproxy({}, name="llama", config=config)
+        self.proxy: Running = haproxy(
+            {}, name="llama", config=llamacpp_front(log_port, caps, direct, backend="llm"))
         self.target = {
             "engine": "llamacpp", "context_min": 64, "ready_s": 20, "drain_s": 30,
             "replicas": [{"url": server.url, "server": f"s{i + 1}", "cap_backend": f"cap{i + 1}",

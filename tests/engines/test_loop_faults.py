@@ -17,7 +17,7 @@ import pytest
 from conftest import PORTS, Running
 from faults import FaultProxy, SocketProxy
 from load import background, triton_infer, until
-from shell import haproxy_config, metrics_frontend
+from shell import llamacpp_front
 from side_by_side import Case, Hands, running
 from test_triton import trace_flags
 from tuned import Tuner, await_up, maxconns, near, quiet, routed, runtime, server, traffic, weights
@@ -89,17 +89,8 @@ class Servers(Stack):
         caps, log_port = [PORTS(), PORTS()], PORTS()
         direct = [engine.details["port"] for engine in self.engines]
 
-        def config(front: int, metrics_port: int, path: Path) -> str:
-            return haproxy_config("llamacpp.md", {
-                "127.0.0.1:8080": f"127.0.0.1:{front}", "/run/haproxy/arqon.sock": path,
-                "127.0.0.1:5140": f"127.0.0.1:{log_port}",
-                "127.0.0.1:8101": f"127.0.0.1:{caps[0]}", "127.0.0.1:8102": f"127.0.0.1:{caps[1]}",
-                "port 8001": f"port {direct[0]}", "port 8002": f"port {direct[1]}",
-                "127.0.0.1:8001": f"127.0.0.1:{direct[0]}",
-                "127.0.0.1:8002": f"127.0.0.1:{direct[1]}", "backend llm": "backend be",
-            }) + metrics_frontend(metrics_port)
-
-        self.proxy: Running = hands.haproxy({}, name=hands.name, config=config)
+        self.proxy: Running = hands.haproxy(
+            {}, name=hands.name, config=llamacpp_front(log_port, caps, direct))
         hands.stack.callback(lambda: self.proxy.server.stop())
         await_up(self.proxy, 2)
         self.door = SocketProxy(hands.folder / "door.sock", self.proxy.details["socket"])

@@ -155,6 +155,22 @@ def verdicts(decisions: list[dict]) -> list[dict]:
     return [d for d in decisions if d["action"] not in BLIND]
 
 
+def neither_judged_nor_moved(tuner: Tuner) -> int:
+    """Four seconds of a loop that cannot see; how many decisions there were before."""
+    count, held = len(tuner.decisions()), written()
+    begun = tuner.status()["t_s"]
+    until(lambda: tuner.status()["t_s"] > begun + 4, 30, "the loop lives")
+    assert verdicts(tuner.decisions()[count:]) == []
+    assert written() == held
+    return count
+
+
+def goes_on(tuner: Tuner, count: int) -> None:
+    """It sees again. Blind for too long it gives an experiment up; it never judges one."""
+    assert all("for too long" in d["reason"] for d in verdicts(tuner.wait_trusted(count)))
+    tuner.wait("steady", "measure", "settle")
+
+
 HUNG = {"/health": "pass", "*": "hang"}
 
 
@@ -166,16 +182,10 @@ def test_blind_it_neither_judges_nor_moves_and_then_goes_on(engine, tmp_path, ru
         engine.proxy.set(rules)
         try:
             tuner.wait("engine degraded", "stale telemetry", seconds=15)
-            count, held = len(tuner.decisions()), written()
-            begun = tuner.status()["t_s"]
-            until(lambda: tuner.status()["t_s"] > begun + 4, 30, "the loop lives")
-            assert verdicts(tuner.decisions()[count:]) == []
-            assert written() == held
+            count = neither_judged_nor_moved(tuner)
         finally:
             engine.proxy.heal()
-        # Blind for too long it gives an experiment up; it never judges one.
-        assert all("for too long" in d["reason"] for d in verdicts(tuner.wait_trusted(count)))
-        tuner.wait("steady", "measure", "settle")
+        goes_on(tuner, count)
 
 
 def test_a_stopped_engine_is_neither_judged_nor_moved(engine, tmp_path) -> None:
@@ -183,15 +193,10 @@ def test_a_stopped_engine_is_neither_judged_nor_moved(engine, tmp_path) -> None:
         os.kill(engine.core_pid(), signal.SIGSTOP)
         try:
             tuner.wait("engine degraded", seconds=15)
-            count, held = len(tuner.decisions()), written()
-            begun = tuner.status()["t_s"]
-            until(lambda: tuner.status()["t_s"] > begun + 4, 30, "the loop lives")
-            assert verdicts(tuner.decisions()[count:]) == []
-            assert written() == held
+            count = neither_judged_nor_moved(tuner)
         finally:
             os.kill(engine.core_pid(), signal.SIGCONT)
-        assert all("for too long" in d["reason"] for d in verdicts(tuner.wait_trusted(count)))
-        tuner.wait("steady", "measure", "settle")
+        goes_on(tuner, count)
 
 
 def test_a_deleted_page_comes_back_with_the_confirmed_set_and_is_written_again(

@@ -7,13 +7,12 @@ first. Their boot values are even; a person had set other ones before the tuner 
 """
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import PORTS, Running
 from load import until
-from shell import haproxy_config, metrics_frontend
+from shell import llamacpp_front
 from side_by_side import Case, Hands, running
 from stand_in_llama import stand_in_llama
 from tuned import (
@@ -64,18 +63,8 @@ class Fleet:
         direct = [hands.stack.enter_context(stand_in_llama(0.08)) for _ in range(2)]
         caps, log_port = [PORTS(), PORTS()], PORTS()
 
-        def config(front: int, metrics_port: int, path: Path) -> str:
-            return haproxy_config("llamacpp.md", {
-                "127.0.0.1:8080": f"127.0.0.1:{front}", "/run/haproxy/arqon.sock": path,
-                "127.0.0.1:5140": f"127.0.0.1:{log_port}",
-                "127.0.0.1:8101": f"127.0.0.1:{caps[0]}", "127.0.0.1:8102": f"127.0.0.1:{caps[1]}",
-                "port 8001": f"port {direct[0]}", "port 8002": f"port {direct[1]}",
-                "127.0.0.1:8001": f"127.0.0.1:{direct[0]}",
-                "127.0.0.1:8002": f"127.0.0.1:{direct[1]}",
-                "backend llm": "backend be",
-            }) + metrics_frontend(metrics_port)
-
-        self.proxy: Running = hands.haproxy({}, name=hands.name, config=config)
+        self.proxy: Running = hands.haproxy(
+            {}, name=hands.name, config=llamacpp_front(log_port, caps, direct))
         hands.stack.callback(lambda: self.proxy.server.stop())
         await_up(self.proxy, 2)
         for cap, name in (("cap1", "one"), ("cap2", "two")):
